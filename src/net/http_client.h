@@ -1,0 +1,72 @@
+// The HTTP(S) client over libcurl's multi interface on the project's loop (its only includer).
+//
+// Trust: the CA in `ca_pem` and nothing else; there is no system store in the RAM image.  Name and
+// validity are always checked, with one exception for a machine without a clock: see check_dates.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "event/loop.h"
+#include "net/http_message.h"
+
+namespace planetbox {
+
+struct HttpClientRequest {
+    std::string method = "GET";
+    std::string url;
+    HttpHeaders headers;
+    std::string body;
+    uint64_t resume_from = 0;             // sends Range: bytes=N-
+    size_t max_body = 16u << 20;          // more is kTooLarge; for bodies kept in memory
+    // When set, the body goes here piece by piece (not into HttpClientResponse::body); an error stops.
+    std::function<Status(std::string_view)> sink;
+    // done, total (0 = unknown).
+    std::function<void(uint64_t, uint64_t)> progress;
+    Millis connect_timeout{15'000};
+    Millis total_timeout{600'000};
+    uint64_t low_speed_bytes = 1;         // below this many bytes a second …
+    Seconds low_speed_time{60};           // … for so long: kTimeout
+    int max_redirects = 10;               // as Go's client; https → http is refused
+};
+
+struct HttpClientResponse {
+    int status = 0;
+    std::string status_line;  // "404 Not Found", as Go's Response.Status
+    HttpHeaders headers;
+    std::string body;
+    std::string server_date;  // Date header: a rough clock the pinned CA has vouched for
+};
+
+struct HttpClientOptions {
+    std::string ca_pem;           // empty: https is refused with a message that says so
+    std::string user_agent = "planetbox";
+    std::string client_cert_pem, client_key_pem;
+    bool allow_http = false;
+    // false: the chain must still end in ca_pem and the name must fit, but the certificates' dates are not
+    // looked at.  Only for asking a pinned server the time (its Date header) on a machine with a dead RTC.
+    bool check_dates = true;
+};
+
+class HttpClient {
+public:
+    HttpClient(Loop& loop, HttpClientOptions options);
+    ~HttpClient();  // cancels what runs, without calling back
+    using Done = std::function<void(Result<HttpClientResponse>)>;
+    // An HTTP status is not an error here; a failed connection, TLS, timeout or limit is.  Codes:
+    // kUnavailable (connect, DNS, reset), kDenied (certificate refused; the message says why in words),
+    // kTimeout, kTooLarge, kInvalid (URL), kProtocol.
+    // Returns an id for cancel().
+    uint64_t start(HttpClientRequest request, Done done);
+    void cancel(uint64_t id);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+// One request on a loop of its own, waiting for the answer: for command-line applets and workers.
+Result<HttpClientResponse> http_fetch(const HttpClientOptions& options, HttpClientRequest request);
+
+}  // namespace planetbox

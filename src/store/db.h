@@ -1,0 +1,121 @@
+// SQLite, DESIGN §6: one file, WAL, BEGIN IMMEDIATE for every write, synchronous=FULL, STRICT tables,
+// foreign keys, trusted_schema=OFF, user_version with an ordered list of migrations.
+//
+// store/ is the only includer of sqlite3.h; SQL text lives in *_store.cc files only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace planetbox {
+
+// One schema step of one domain.  `id` is global and increasing over all domains (DESIGN: an ordered
+// list); never change one that has shipped.
+struct Migration {
+    int id;
+    const char* sql;
+};
+
+class Statement;
+
+class Database {
+public:
+    // Opens or creates; applies missing migrations in order, each in a transaction.  Errors: kUnsupported
+    // when the file is newer than `migrations` know ("state.db was written by a newer planetbox …"),
+    // kIo / kInvalid (corrupt) with the path.  `read_only` neither creates nor migrates.
+    static Result<std::unique_ptr<Database>> open(const std::string& path,
+                                                  std::span<const Migration> migrations,
+                                                  bool read_only = false);
+    ~Database();
+    Database(const Database&) = delete;
+    Database& operator=(const Database&) = delete;
+
+    // A prepared statement, cached for the life of the database by its text's address (pass literals).
+    Result<Statement> prepare(const char* sql);
+    Status execute(const char* sql);  // no parameters, no rows
+    int64_t last_insert_id() const;
+    int64_t changes() const;
+    bool in_transaction() const;
+    // Status of a write at commit: kUnavailable when another process holds the lock beyond 5 s;
+    // kIo with "disk full" words when the disk is full.
+    Status begin();  // BEGIN IMMEDIATE
+    Status commit();
+    void rollback();
+    // PRAGMA quick_check.
+    Status check_integrity();
+
+private:
+    friend class Statement;
+    struct State;
+    explicit Database(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+// A borrowed prepared statement; resets itself when it goes out of scope.
+//     Statement s = TRY(db.prepare("SELECT id FROM node WHERE hostname = ?"));
+//     TRY(s.bind(1, hostname));
+//     if (TRY(s.step())) id = s.int64(0);
+class Statement {
+public:
+    Statement(Statement&&) noexcept;
+    Statement& operator=(Statement&&) = delete;
+    ~Statement();
+    Status bind(int index, std::string_view text);  // copied
+    Status bind(int index, const char* text) { return bind(index, std::string_view(text)); }
+    Status bind(int index, int64_t value);
+    Status bind(int index, int value) { return bind(index, static_cast<int64_t>(value)); }
+    Status bind(int index, bool value) { return bind(index, static_cast<int64_t>(value)); }
+    Status bind(int index, double value);
+    Status bind_blob(int index, std::string_view bytes);
+    Status bind_null(int index);
+    template <typename... Values>
+    Status bind_all(const Values&... values) {
+        int index = 0;
+        Status status;
+        ((status = status ? bind(++index, values) : std::move(status)), ...);
+        return status;
+    }
+    Result<bool> step();  // true: a row is there
+    Status run();         // step until done; for writes
+    std::string text(int column) const;
+    std::string blob(int column) const;
+    int64_t int64(int column) const;
+    double real(int column) const;
+    bool is_null(int column) const;
+    void reset();
+
+private:
+    friend class Database;
+    Statement(Database& db, sqlite3_stmt* raw) : db_(&db), raw_(raw) {}
+    Database* db_;
+    sqlite3_stmt* raw_;
+};
+
+// Rolls back unless commit() was called.  Nested use is a bug (CHECK).
+class Transaction {
+public:
+    static Result<Transaction> begin(Database& db);
+    Transaction(Transaction&& other) noexcept : db_(std::exchange(other.db_, nullptr)) {}
+    Transaction& operator=(Transaction&&) = delete;
+    ~Transaction();
+    Status commit();
+
+private:
+    explicit Transaction(Database& db) : db_(&db) {}
+    Database* db_;
+};
+
+}  // namespace planetbox
