@@ -14,7 +14,8 @@
 
 namespace planetbox {
 
-// --- declaring ------------------------------------------------------------------------------------
+// --- declaring
+// ------------------------------------------------------------------------------------
 
 const std::string& OptionSpec::long_name() const {
     for (const std::string& name : names)
@@ -142,16 +143,16 @@ Option Options::value(std::string_view names, std::string* target, std::string_v
 Option Options::value(std::string_view names, int64_t* target, std::string_view help) {
     Option option = add(names, help, "NUMBER");
     option.spec_->default_value = std::to_string(*target);
-    option.spec_->take = take_integer(option.spec_, [target](int64_t n) { *target = n; },
-                                      INT64_MIN, INT64_MAX);
+    option.spec_->take =
+        take_integer(option.spec_, [target](int64_t n) { *target = n; }, INT64_MIN, INT64_MAX);
     return option;
 }
 
 Option Options::value(std::string_view names, int* target, std::string_view help) {
     Option option = add(names, help, "NUMBER");
     option.spec_->default_value = std::to_string(*target);
-    option.spec_->take = take_integer(option.spec_, [target](int64_t n) { *target = int(n); },
-                                      INT32_MIN, INT32_MAX);
+    option.spec_->take =
+        take_integer(option.spec_, [target](int64_t n) { *target = int(n); }, INT32_MIN, INT32_MAX);
     return option;
 }
 
@@ -204,8 +205,8 @@ Option Options::value(std::string_view names, std::optional<int64_t>* target,
                       std::string_view help) {
     Option option = add(names, help, "NUMBER");
     if (*target) option.spec_->default_value = std::to_string(**target);
-    option.spec_->take = take_integer(option.spec_, [target](int64_t n) { *target = n; },
-                                      INT64_MIN, INT64_MAX);
+    option.spec_->take =
+        take_integer(option.spec_, [target](int64_t n) { *target = n; }, INT64_MIN, INT64_MAX);
     return option;
 }
 
@@ -264,7 +265,8 @@ Options& Options::config_file() {
     return *this;
 }
 
-// --- parsing --------------------------------------------------------------------------------------
+// --- parsing
+// --------------------------------------------------------------------------------------
 
 namespace {
 
@@ -298,10 +300,10 @@ void add_to_parser(CLI::App& app, OptionSpec& spec, bool go_style) {
         option = app.add_flag_function(
             names, [&spec](int64_t count) { (void)spec.take(count > 0 ? "true" : "false"); }, "");
     } else {
-        option = app.add_option(
-            names,
-            CLI::callback_t([&spec](const CLI::results_t& r) { return take_results(spec, r); }),
-            "");
+        option = app.add_option(names, CLI::callback_t([&spec](const CLI::results_t& r) {
+                                    return take_results(spec, r);
+                                }),
+                                "");
         if (spec.is_list)
             option->expected(1, 1 << 20)->allow_extra_args(spec.positional);
         else if (go_style)
@@ -388,14 +390,33 @@ CommandSpec* deepest(CLI::App& app, CommandSpec& command) {
     return &command;
 }
 
-// CLI11's sentences begin with a capital and some have a full stop; ours are clauses.
-std::string as_clause(std::string text) {
-    for (std::string_view lead : {"The following argument was not expected: ",
-                                  "The following arguments were not expected: "})
-        if (text.starts_with(lead)) return "did not expect '" + text.substr(lead.size()) + "'";
-    if (text == "A subcommand is required") return "a subcommand is missing";
-    if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z' && text.size() > 1 && text[1] >= 'a')
-        text[0] = char(text[0] + 32);
+// The first word nobody understood. At a place where a subcommand is wanted, it was meant as one.
+std::string unexpected(CLI::App& app, const CommandSpec& command) {
+    const std::vector<std::string> words = app.remaining(true);
+    if (words.empty()) return command.sub_specs.empty() ? "" : "a subcommand is missing";
+    const std::string& word = words.front();
+    if (!command.sub_specs.empty() && !word.starts_with("-"))
+        return "there is no subcommand '" + word + "'";
+    return "did not expect '" + word + "'";
+}
+
+// What CLI11 says, in our words: it names the option or word at fault and what was wrong with it.
+std::string describe(const CLI::ParseError& problem, CLI::App& app, const CommandSpec& command) {
+    std::string text = problem.what();
+    const std::string kind = problem.get_name();
+    const std::string name = text.substr(0, text.find(':'));
+    if (text.starts_with("The following argument") || text == "A subcommand is required")
+        return unexpected(app, command);
+    if (kind == "ArgumentMismatch" && text.find("missing") != text.npos)
+        return name + " wants a value";
+    if (kind == "ArgumentMismatch" && text.find("At Most") != text.npos)
+        return name + " was given more than once";
+    constexpr std::string_view kIni = "INI was not able to parse ";
+    if (text.starts_with(kIni))
+        return "the configuration file says '" + text.substr(kIni.size()) +
+               "', which is not an option";
+    if (kind == "FileError")
+        return "cannot read the configuration file " + name.substr(0, name.find(" was"));
     return text;
 }
 
@@ -440,7 +461,8 @@ std::optional<int> Options::parse(int argc, char** argv) {
         fputs(help_text(*deepest(app, *spec_)).c_str(), stdout);
         return kExitOk;
     } catch (const CLI::ParseError& problem) {
-        return print_error(*deepest(app, *spec_), as_clause(problem.what()));
+        const CommandSpec& command = *deepest(app, *spec_);
+        return print_error(command, describe(problem, app, command));
     }
 }
 

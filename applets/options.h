@@ -5,7 +5,8 @@
 //     Options opt("bootd",
 //                 "Serves boot scripts, images and one-time tokens over HTTPS.\n"
 //                 "\n"
-//                 "Longer paragraphs follow after an empty line; indented lines stay as they are:\n"
+//                 "Longer paragraphs follow after an empty line; indented lines stay as they
+//                 are:\n"
 //                 "\n"
 //                 "    planetbox bootd --state /srv/pb --port 8443\n");
 //     opt.value("--state", &state, "directory of the state").type("DIR");

@@ -125,8 +125,7 @@ void append_roff_options(std::string& out, const CommandSpec& command) {
     each_shown(command, true, item);
     each_shown(command, false, item);
     if (command.config_file)
-        append_roff_item(out, "--config FILE",
-                         "read options from FILE, one 'name = value' a line");
+        append_roff_item(out, "--config FILE", "read options from FILE, one 'name = value' a line");
 }
 
 void append_roff_subs(std::string& out, const CommandSpec& command) {
@@ -180,8 +179,9 @@ std::string man_page(const CommandSpec& command) {
         out += ".SH COMMANDS\n";
         append_roff_subs(out, command);
     }
-    out += ".SH EXIT STATUS\n0 when all went well, 1 when it could not be done, 2 for a wrong "
-           "command line.\n.SH SEE ALSO\n.BR planetbox (8)\n";
+    out +=
+        ".SH EXIT STATUS\n0 when all went well, 1 when it could not be done, 2 for a wrong "
+        "command line.\n.SH SEE ALSO\n.BR planetbox (8)\n";
     return out;
 }
 
