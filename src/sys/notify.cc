@@ -13,7 +13,7 @@
 
 namespace planetbox {
 
-void notify_send(std::string_view lines) {
+void notify_manager(std::string_view lines) {
     const char* path = ::getenv("NOTIFY_SOCKET");
     if (!path || (path[0] != '/' && path[0] != '@')) return;
     sockaddr_un address{};

@@ -15,11 +15,11 @@ namespace planetbox {
 
 // Sends the lines as they are ("STATUS=…\nREADY=1").  Failure is not an error of the daemon's: it is
 // logged at debug and forgotten.
-void notify_send(std::string_view lines);
+void notify_manager(std::string_view lines);
 
-inline void notify_ready() { notify_send("READY=1"); }
-inline void notify_stopping() { notify_send("STOPPING=1"); }
-inline void notify_watchdog() { notify_send("WATCHDOG=1"); }
+inline void notify_ready() { notify_manager("READY=1"); }
+inline void notify_stopping() { notify_manager("STOPPING=1"); }
+inline void notify_watchdog() { notify_manager("WATCHDOG=1"); }
 
 // What WATCHDOG_USEC and WATCHDOG_PID ask of this process; nullopt when nothing.
 std::optional<Millis> watchdog_interval();
