@@ -1,4 +1,4 @@
-// The C library's name service, cut out at link time.
+// The C library's name service and dlopen(), cut out at link time.
 //
 // glibc's getaddrinfo() and its family open libnss_*.so at run time, which a static executable
 // must not do: the node's root file system has no such library, or one of another version. These
@@ -7,6 +7,10 @@
 // --fatal-warnings). They fail, in the way each function documents; nobody calls them on purpose:
 // names are resolved by c-ares (through libcurl), and libnl and c-ares only ask for service and
 // protocol names, for which they fall back to numbers.
+//
+// dlopen() needs one more trick: libc pulls its own in for itself, and with it the warning. So the
+// link runs with --wrap=dlopen and its like: SQLite's calls (for extensions, which nobody loads)
+// arrive at the __wrap_ functions below, and no other code can reach libc's either.
 //
 // Left out of sanitizer builds, which are dynamic.
 #include <netdb.h>
@@ -55,3 +59,20 @@ struct protoent* getprotobynumber(int proto) {
     (void)proto;
     return NULL;
 }
+
+void* __wrap_dlopen(const char* file, int mode) {
+    (void)file, (void)mode;
+    return NULL;
+}
+
+void* __wrap_dlsym(void* handle, const char* name) {
+    (void)handle, (void)name;
+    return NULL;
+}
+
+int __wrap_dlclose(void* handle) {
+    (void)handle;
+    return -1;
+}
+
+char* __wrap_dlerror(void) { return "this program loads no code at run time"; }
