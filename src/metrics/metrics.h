@@ -1,11 +1,18 @@
-// Prometheus metrics, text format 0.0.4 (promtool-clean): counters, gauges and histograms with labels.
-// A Registry belongs to one process and is handed down by reference.
+// Prometheus metrics, text format 0.0.4 (promtool-clean): counters, gauges and histograms with
+// labels. A Registry belongs to one process and is handed down by reference.
 //
 //     Registry registry;
-//     Counter& refused = registry.counter("bootd_tokens_refused_total", "Tokens refused, by reason.", {"reason"});
-//     refused.add({"expired"});
-//     Histogram& h = registry.histogram("epoxy_request_duration_seconds", "…", {"code"}, default_buckets());
+//     Counter& refused = registry.counter("bootd_tokens_refused_total", "Tokens refused, by
+//     reason.", {"reason"}); refused.add({"expired"}); Histogram& h =
+//     registry.histogram("epoxy_request_duration_seconds", "…", {"code"}, default_buckets());
 //     h.observe({"200"}, 0.013);
+//
+// In a hot path take a handle once; using it neither looks up nor allocates:
+//     Counter::Handle expired = refused.with({"expired"});
+//     expired.add();
+//
+// Label values come from closed sets, never from a peer: a metric holds at most 1,000 series, and
+// what would be one more is counted in a series whose label values all read "other".
 #pragma once
 
 #include <cstdint>
@@ -20,9 +27,21 @@ namespace planetbox {
 
 using LabelValues = std::vector<std::string>;
 
+// Counters only rise: a negative or not-finite `by` is a bug (CHECK).
 class Counter {
 public:
-    void add(const LabelValues& labels = {}, double by = 1);
+    class Handle {
+    public:
+        void add(double by = 1);
+
+    private:
+        friend class Counter;
+        explicit Handle(double* value) : value_(value) {}
+        double* value_;  // map nodes do not move, and series are never removed
+    };
+
+    void add(const LabelValues& labels = {}, double by = 1) { with(labels).add(by); }
+    Handle with(const LabelValues& labels);  // the series exists from now on, at 0
 
 private:
     friend class Registry;
@@ -34,7 +53,9 @@ class Gauge {
 public:
     void set(const LabelValues& labels, double value);
     void set(double value) { set({}, value); }
+    void add(const LabelValues& labels, double by);  // may be negative
     void remove(const LabelValues& labels);
+    void clear();  // removes every series, before on_collect sets them anew
 
 private:
     friend class Registry;
@@ -43,16 +64,29 @@ private:
 };
 
 class Histogram {
-public:
-    void observe(const LabelValues& labels, double value);
-
-private:
-    friend class Registry;
     struct Cell {
-        std::vector<uint64_t> buckets;
+        std::vector<uint64_t> buckets;  // not cumulative; the last one is +Inf
         double sum = 0;
         uint64_t count = 0;
     };
+
+public:
+    class Handle {
+    public:
+        void observe(double value);
+
+    private:
+        friend class Histogram;
+        Handle(Cell* cell, const std::vector<double>* bounds) : cell_(cell), bounds_(bounds) {}
+        Cell* cell_;
+        const std::vector<double>* bounds_;
+    };
+
+    void observe(const LabelValues& labels, double value) { with(labels).observe(value); }
+    Handle with(const LabelValues& labels);
+
+private:
+    friend class Registry;
     std::map<LabelValues, Cell> cells_;
     std::vector<double> bounds_;
     size_t label_count_ = 0;
@@ -65,17 +99,26 @@ class Registry {
 public:
     Registry();
     ~Registry();
-    // A name is registered once; a second registration is a bug (CHECK).  References stay valid.
+    Registry(const Registry&) = delete;
+    Registry& operator=(const Registry&) = delete;
+    // A name is registered once; a second registration, or a name the format does not allow, is a
+    // bug (CHECK).  References stay valid as long as the registry.
     Counter& counter(std::string name, std::string help, std::vector<std::string> labels = {});
     Gauge& gauge(std::string name, std::string help, std::vector<std::string> labels = {});
+    // `bounds` rise strictly; +Inf is added.
     Histogram& histogram(std::string name, std::string help, std::vector<std::string> labels,
                          std::vector<double> bounds);
+    // The value of planetbox_build_info's `version` label.
+    void set_build_version(std::string version);
     // Runs before each render, to set gauges from state that lives elsewhere.
     void on_collect(std::function<void()> collect);
-    std::string render();  // process_* and planetbox_build_info included
+    // Content-Type: text/plain; version=0.0.4; charset=utf-8.  process_* and planetbox_build_info
+    // included.
+    std::string render();
 
 private:
     struct State;
+    void render_histogram(std::string& out, std::string_view name) const;
     std::unique_ptr<State> state_;
 };
 
