@@ -37,8 +37,11 @@ inline std::unexpected<Error> fail_errno(std::string_view what) {
 
 }  // namespace planetbox
 
+// doctest has a CHECK of its own, which is what a test means.
+#ifndef DOCTEST_LIBRARY_INCLUDED
 #define CHECK(expression) \
     ((expression) ? (void)0 : ::planetbox::check_failed(#expression, __FILE__, __LINE__))
+#endif
 
 #define TRY(expression)                                                                \
     ({                                                                                 \
