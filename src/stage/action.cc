@@ -117,10 +117,9 @@ Result<Action> parse_action(std::string_view text) {
     action.chain = chain.string_or("");
     TRY(read_vars(member(v1, "vars"), action));
     TRY(read_files(member(v1, "files"), action));
-    TRY(read_texts(member(v1, "env"), "v1.env",
-                   [&](std::string_view name, std::string_view value) {
-                       action.env.emplace_back(name, value);
-                   }));
+    TRY(read_texts(member(v1, "env"), "v1.env", [&](std::string_view name, std::string_view value) {
+        action.env.emplace_back(name, value);
+    }));
     TRY(read_commands(member(v1, "commands"), action));
     return action;
 }

@@ -8,8 +8,8 @@
 //             "commands": [TEXT | [ARG…]]}}
 //
 // With a chain the other members do not count.  Members of other names are ignored; the case of the
-// names of "kargs", "v1" and v1's members does not matter (Go's decoder works so).  What epoxy_client
-// would die of, an action without v1, is an error here.
+// names of "kargs", "v1" and v1's members does not matter (Go's decoder works so).  What
+// epoxy_client would die of, an action without v1, is an error here.
 //
 // Limits: 1 MiB of text, 256 vars, files and env together, 1000 commands.
 #pragma once

@@ -13,8 +13,7 @@ Status set_env(std::vector<std::string>& env, const std::string& name, std::stri
     constexpr std::string_view kForbidden("=\0", 2);
     if (name.empty() || name.find_first_of(kForbidden) != std::string::npos ||
         value.find('\0') != std::string_view::npos)
-        return fail(Code::kInvalid,
-                    str_cat("v1.env: \"", printable(name, 60), "\" cannot be set"));
+        return fail(Code::kInvalid, str_cat("v1.env: \"", printable(name, 60), "\" cannot be set"));
     const std::string start = name + "=";
     std::erase_if(env, [&](const std::string& entry) { return entry.starts_with(start); });
     env.push_back(str_cat(start, value));
@@ -35,8 +34,8 @@ Result<std::vector<std::string>> command_words(const ActionCommand& command,
         word = TRY(expand_template(word, scope));
         total += word.size() + 1;
         if (total > kMaxCommandText)
-            return fail(Code::kTooLarge, strf("v1.commands: longer than %zu bytes when expanded",
-                                              kMaxCommandText));
+            return fail(Code::kTooLarge,
+                        strf("v1.commands: longer than %zu bytes when expanded", kMaxCommandText));
         if (word.find('\0') != std::string::npos)
             return fail(Code::kInvalid, "v1.commands: a word holds a NUL byte");
     }
@@ -56,9 +55,9 @@ Status evaluate_file_urls(Action& action, const Kargs& kargs) {
     for (auto& [name, file] : action.files) {
         auto url = file.find("url");
         if (url == file.end()) return fail(Code::kInvalid, "URL key not found in file spec");
-        url->second = TRY_CONTEXT(
-            expand_template(url->second, {.kargs = &kargs, .vars = &action.vars}),
-            "v1.files." + name);
+        url->second =
+            TRY_CONTEXT(expand_template(url->second, {.kargs = &kargs, .vars = &action.vars}),
+                        "v1.files." + name);
     }
     return {};
 }

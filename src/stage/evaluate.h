@@ -1,6 +1,6 @@
-// From an action's templates to the words of its commands, in epoxy_client's order: variables (which
-// see kernel arguments), the files' addresses (and variables), then environment and commands (and
-// files).  Nothing here touches the system.
+// From an action's templates to the words of its commands, in epoxy_client's order: variables
+// (which see kernel arguments), the files' addresses (and variables), then environment and commands
+// (and files).  Nothing here touches the system.
 #pragma once
 
 #include <string>
@@ -22,8 +22,8 @@ Status evaluate_file_urls(Action& action, const Kargs& kargs);
 Result<std::vector<std::string>> evaluate_env(const Action& action, const Kargs& kargs,
                                               const std::vector<std::string>& base);
 
-// The words of every command; comments yield an empty list.  A command that is one string is expanded,
-// split, and each word expanded again.
+// The words of every command; comments yield an empty list.  A command that is one string is
+// expanded, split, and each word expanded again.
 Result<std::vector<std::vector<std::string>>> evaluate_commands(const Action& action,
                                                                 const Kargs& kargs);
 

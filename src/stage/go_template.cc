@@ -34,12 +34,21 @@ bool unescape(std::string_view quoted, std::string& out) {
         }
         if (++i == quoted.size()) return false;
         switch (quoted[i]) {
-            case 'n': out += '\n'; break;
-            case 't': out += '\t'; break;
-            case 'r': out += '\r'; break;
+            case 'n':
+                out += '\n';
+                break;
+            case 't':
+                out += '\t';
+                break;
+            case 'r':
+                out += '\r';
+                break;
             case '"':
-            case '\\': out += quoted[i]; break;
-            default: return false;
+            case '\\':
+                out += quoted[i];
+                break;
+            default:
+                return false;
         }
     }
     return true;
@@ -49,8 +58,7 @@ bool unescape(std::string_view quoted, std::string& out) {
 std::optional<std::string> literal(std::string_view text) {
     if (text.size() < 2 || text.front() != text.back()) return std::nullopt;
     std::string_view inner = text.substr(1, text.size() - 2);
-    if (text.front() == '`' && inner.find('`') == std::string_view::npos)
-        return std::string(inner);
+    if (text.front() == '`' && inner.find('`') == std::string_view::npos) return std::string(inner);
     std::string out;
     if (text.front() == '"' && unescape(inner, out)) return out;
     return std::nullopt;
@@ -184,8 +192,8 @@ Result<std::string> expand_template(std::string_view text, const TemplateScope& 
             at = open;
         }
         if (out.size() > kMaxTemplateResult)
-            return fail(Code::kTooLarge, strf("template: the result is longer than %zu bytes",
-                                              kMaxTemplateResult));
+            return fail(Code::kTooLarge,
+                        strf("template: the result is longer than %zu bytes", kMaxTemplateResult));
     }
     return out;
 }

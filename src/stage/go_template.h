@@ -23,7 +23,8 @@
 namespace planetbox {
 
 using TemplateVars = std::map<std::string, std::string, std::less<>>;
-using TemplateFiles = std::map<std::string, std::map<std::string, std::string, std::less<>>, std::less<>>;
+using TemplateFiles =
+    std::map<std::string, std::map<std::string, std::string, std::less<>>, std::less<>>;
 
 // What a template may see; a name space that is not given reads as empty.
 struct TemplateScope {

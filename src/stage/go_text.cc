@@ -13,7 +13,8 @@ namespace {
 // 10^-4 and from 10^6 on; both Go and to_chars give it at least two digits.
 std::string print_number(double value) {
     char buffer[64];
-    auto result = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
+    auto result =
+        std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
     std::string_view scientific(buffer, static_cast<size_t>(result.ptr - buffer));
     const size_t e = scientific.find('e');
     if (e == std::string_view::npos) return std::string(scientific);
@@ -109,8 +110,8 @@ std::string go_quote(std::string_view text) {
         } else {
             length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2;
             length = std::min(length, text.size());
-            if (is_utf8(text.substr(0, length)) && !(byte == 0xC2 && length == 2 &&
-                                                     static_cast<unsigned char>(text[1]) < 0xA0)) {
+            if (is_utf8(text.substr(0, length)) &&
+                !(byte == 0xC2 && length == 2 && static_cast<unsigned char>(text[1]) < 0xA0)) {
                 out += text.substr(0, length);
             } else if (is_utf8(text.substr(0, length))) {
                 out += strf("\\u%04x", static_cast<unsigned char>(text[1]));

@@ -2,8 +2,9 @@
 // shell-like splitter does (not as a shell: nothing is expanded).
 //
 // Space, tab, CR and LF separate words.  Double quotes hold words together and a backslash in them
-// takes the next character as it is; single quotes hold everything; a backslash outside quotes takes
-// the next character as it is.  '#' at the start of a word begins a comment up to the line's end.
+// takes the next character as it is; single quotes hold everything; a backslash outside quotes
+// takes the next character as it is.  '#' at the start of a word begins a comment up to the line's
+// end.
 #pragma once
 
 #include <string>

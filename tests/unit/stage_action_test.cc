@@ -43,8 +43,9 @@ constexpr std::string_view kKexecAction = R"({
 TEST_CASE("production style: evaluated in order, arrays joined, words templated") {
     Result<Action> action = parse_action(kKexecAction);
     REQUIRE(action);
-    const Kargs kargs{
-        {"epoxy.ip", "10.0.0.2"}, {"epoxy.stage3", "https://s/x y"}, {"epoxy.images_version", "v1"}};
+    const Kargs kargs{{"epoxy.ip", "10.0.0.2"},
+                      {"epoxy.stage3", "https://s/x y"},
+                      {"epoxy.images_version", "v1"}};
     REQUIRE(evaluate_vars(*action, kargs));
     CHECK(action->vars["kargs"] == "epoxy.ip=10.0.0.2 epoxy.stage3=https://s/x y");
     REQUIRE(evaluate_file_urls(*action, kargs));

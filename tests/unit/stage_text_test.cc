@@ -126,8 +126,9 @@ TEST_CASE("templates: the forms of production actions") {
         {"{{`{{`}}", "{{"},
         {"{{`}}`}} {{\"}}\\n\"}}", "}} }}\n"},
         {"{{kargs `space`}}{{- `x`}}", "  x"},
-        {"{{-3}}", "error: template: {{-3}} is not understood; known are {{kargs `name`}}, "
-                   "{{.vars.name}}, {{.files.name.KEY}}, {{`text`}} and comments"},
+        {"{{-3}}",
+         "error: template: {{-3}} is not understood; known are {{kargs `name`}}, "
+         "{{.vars.name}}, {{.files.name.KEY}}, {{`text`}} and comments"},
     };
     for (const Row& row : rows) {
         CAPTURE(row.text);
@@ -139,10 +140,28 @@ TEST_CASE("templates: the forms of production actions") {
 TEST_CASE("templates: every other form is an error that names it") {
     const Kargs kargs{{"a", "1"}};
     const TemplateScope scope{.kargs = &kargs};
-    for (const char* form :
-         {"if .vars.a", "end", "range .vars", "printf \"%s\" 1", "kargs", "kargs a", "kargs `a` `b`",
-          "kargs `a` | len", "`a` | kargs", "$x", ".", ".vars", ".files", ".files.a", ".vars.a.b",
-          ".vars.a-b", ".vars.", "(kargs `a`)", "kargsx `a`", "kargs \"\\q\"", "3", "nil"}) {
+    for (const char* form : {"if .vars.a",
+                             "end",
+                             "range .vars",
+                             "printf \"%s\" 1",
+                             "kargs",
+                             "kargs a",
+                             "kargs `a` `b`",
+                             "kargs `a` | len",
+                             "`a` | kargs",
+                             "$x",
+                             ".",
+                             ".vars",
+                             ".files",
+                             ".files.a",
+                             ".vars.a.b",
+                             ".vars.a-b",
+                             ".vars.",
+                             "(kargs `a`)",
+                             "kargsx `a`",
+                             "kargs \"\\q\"",
+                             "3",
+                             "nil"}) {
         CAPTURE(form);
         Result<std::string> out = expand_template(std::string("x{{") + form + "}}", scope);
         REQUIRE_FALSE(out);
