@@ -13,6 +13,8 @@
 
 namespace planetbox {
 
+struct HttpClientResponse;
+
 struct HttpClientRequest {
     std::string method = "GET";
     std::string url;
@@ -20,6 +22,9 @@ struct HttpClientRequest {
     std::string body;
     uint64_t resume_from = 0;             // sends Range: bytes=N-
     size_t max_body = 16u << 20;          // more is kTooLarge; for bodies kept in memory
+    // Status, status_line and headers of the final answer (not of redirects), before the first byte of
+    // its body: where a download that resumes sees a 200 or another ETag.  An error stops.
+    std::function<Status(const HttpClientResponse&)> on_head;
     // When set, the body goes here piece by piece (not into HttpClientResponse::body); an error stops.
     std::function<Status(std::string_view)> sink;
     // done, total (0 = unknown).
