@@ -1,8 +1,8 @@
 // Which kernel module a device wants, and which ones that module needs first: modules.dep,
 // modules.alias and modules.softdep, as depmod or initramfs/build.py write them.
 //
-// Pure: takes text, loads nothing (devices.h does).  Lines that make no sense are skipped, because an
-// image from elsewhere must not keep a machine from starting.
+// Pure: takes text, loads nothing (devices.h does).  Lines that make no sense are skipped, because
+// an image from elsewhere must not keep a machine from starting.
 #pragma once
 
 #include <map>
@@ -13,8 +13,8 @@
 
 namespace planetbox {
 
-// Shell pattern over a whole text: '*', '?', '[abc]', '[a-z]', '[!a]'.  No escapes.  Bounded: time is at most
-// pattern × text.
+// Shell pattern over a whole text: '*', '?', '[abc]', '[a-z]', '[!a]'.  No escapes.  Bounded: time
+// is at most pattern × text.
 bool glob_match(std::string_view pattern, std::string_view text);
 
 class ModuleIndex {
@@ -25,8 +25,8 @@ public:
     // Modules for a device's modalias ("pci:v00001AF4d…"), or whose name it is, in index order.
     std::vector<std::string> match(std::string_view modalias) const;
 
-    // Paths relative to /lib/modules/VERSION, in the order to load them, the module's own last.  Empty
-    // when the module is not in the index.
+    // Paths relative to /lib/modules/VERSION, in the order to load them, the module's own last.
+    // Empty when the module is not in the index.
     std::vector<std::string> load_order(std::string_view name) const;
 
     size_t size() const { return modules_.size(); }

@@ -23,7 +23,8 @@ Status load_module(const std::string& path, const std::string& parameters) {
     int err = errno;
     if (err == EEXIST) return {};
     std::string what = str_cat("load ", base_name(path));
-    if (err == ENODEV) return fail(Error(Code::kNotFound, what + ": no such hardware").with_errno(err));
+    if (err == ENODEV)
+        return fail(Error(Code::kNotFound, what + ": no such hardware").with_errno(err));
     if (err == EOPNOTSUPP || err == ENOEXEC || err == EINVAL)
         return fail(Error(Code::kUnsupported, what + ": not for this kernel").with_errno(err));
     return fail(sys_error(what, err));

@@ -1,0 +1,130 @@
+#include "init/stage_job.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/strings.h"
+#include "sys/process.h"
+#include "wire/failure_code.h"
+
+namespace planetbox {
+
+namespace {
+
+constexpr size_t kMaxLine = 2000;
+
+bool is_word_char(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+}  // namespace
+
+std::string_view code_in_line(std::string_view line) {
+    std::string_view found;
+    for (size_t at = 0; at + 3 <= line.size(); ++at) {
+        if (line[at] != 'B') continue;
+        if (at > 0 && is_word_char(line[at - 1])) continue;
+        if (at + 3 < line.size() && is_word_char(line[at + 3])) continue;
+        if (auto known = find_failure_code(line.substr(at, 3))) found = known->code;
+    }
+    return found;
+}
+
+StageJob::~StageJob() { abandon(); }
+
+void StageJob::abandon() {
+    loop_.cancel(deadline_);
+    deadline_ = 0;
+    if (output_.ok()) loop_.unwatch(output_.get());
+    output_.reset();
+    if (!pid_) return;
+    reaper_.forget(pid_);
+    kill();
+    pid_ = 0;
+}
+
+Status StageJob::start(std::vector<std::string> argv, Millis limit, Done done) {
+    CHECK(!running());
+    int fds[2];
+    if (::pipe2(fds, O_CLOEXEC) < 0) return fail_errno("pipe2");
+    UniqueFd ours(fds[0]), theirs(fds[1]);
+    ::fcntl(ours.get(), F_SETFL, O_NONBLOCK);
+    SpawnOptions options;
+    options.argv = std::move(argv);
+    options.self = true;
+    options.new_session = true;
+    options.stdout_fd = theirs.get();
+    options.stderr_fd = theirs.get();
+    pid_t pid = TRY(spawn(options));
+    pid_ = pid;
+    done_ = std::move(done);
+    code_.clear();
+    last_line_.clear();
+    partial_.clear();
+    ended_ = false;
+    output_ = std::move(ours);
+    reaper_.watch(pid, [this](int status) {
+        ended_ = true;
+        wait_status_ = status;
+        on_output();  // what it said last
+        maybe_done();
+    });
+    deadline_ = loop_.after(limit, [this] {
+        deadline_ = 0;
+        console_.step("boot", "no end in sight; stopping this attempt");
+        kill();
+    });
+    return loop_.watch(output_.get(), EPOLLIN, [this](uint32_t) { on_output(); });
+}
+
+void StageJob::kill() {
+    if (pid_) ::kill(-pid_, SIGKILL);
+}
+
+void StageJob::on_output() {
+    char buffer[4096];
+    while (output_.ok()) {
+        ssize_t count = ::read(output_.get(), buffer, sizeof buffer);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && errno == EAGAIN) return;
+        if (count <= 0) {
+            loop_.unwatch(output_.get());
+            output_.reset();
+            return;
+        }
+        std::string_view bytes(buffer, static_cast<size_t>(count));
+        console_.raw(bytes);
+        for (char c : bytes) {
+            if (c != '\n' && c != '\r') {
+                if (partial_.size() < kMaxLine) partial_ += c;
+                continue;
+            }
+            take_line(partial_);
+            partial_.clear();
+        }
+    }
+}
+
+void StageJob::take_line(std::string_view line) {
+    line = trim(line);
+    if (line.empty()) return;
+    last_line_ = line;
+    if (std::string_view code = code_in_line(line); !code.empty()) code_ = code;
+}
+
+// A grandchild may hold the pipe open for ever, so the program's own end is what counts.
+void StageJob::maybe_done() {
+    if (!ended_) return;
+    take_line(partial_);
+    if (output_.ok()) loop_.unwatch(output_.get());
+    output_.reset();
+    loop_.cancel(deadline_);
+    deadline_ = 0;
+    pid_ = 0;
+    Done done = std::move(done_);
+    done(wait_status_);
+}
+
+}  // namespace planetbox
