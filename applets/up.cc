@@ -11,9 +11,9 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "central/config.h"
+#include "central/daemon_supervisor.h"
 #include "central/settings_store.h"
 #include "central/state_dir.h"
-#include "central/supervisor.h"
 #include "central/trust.h"
 #include "event/loop.h"
 #include "event/watchdog.h"
@@ -218,7 +218,7 @@ DaemonSpec bootd_spec(const StateDir& state, const Prepared& prepared) {
 class Service {
 public:
     Service(const CommandLine& line, const StateDir& state, const Clock& clock, Loop& loop,
-            Supervisor& supervisor)
+            DaemonSupervisor& supervisor)
         : line_(line), state_(state), clock_(clock), loop_(loop), supervisor_(supervisor) {}
 
     // Returns the exit code.
@@ -282,7 +282,7 @@ private:
     const StateDir& state_;
     const Clock& clock_;
     Loop& loop_;
-    Supervisor& supervisor_;
+    DaemonSupervisor& supervisor_;
     int exit_code_ = kExitOk;
 };
 
@@ -333,7 +333,7 @@ Result<int> run(const CommandLine& line) {
         return kExitOk;
     }
     std::unique_ptr<Loop> loop = TRY(Loop::create(clock));
-    std::unique_ptr<Supervisor> supervisor = TRY(Supervisor::create(*loop));
+    std::unique_ptr<DaemonSupervisor> supervisor = TRY(DaemonSupervisor::create(*loop));
     return Service(line, state, clock, *loop, *supervisor).run(prepared);
 }
 

@@ -9,15 +9,15 @@
 
 namespace planetbox {
 
-struct BackoffLimits {
+struct RestartBackoffLimits {
     Millis first{200};
     Millis most{30'000};
     Millis healthy_after{120'000};
 };
 
-class Backoff {
+class RestartBackoff {
 public:
-    explicit Backoff(BackoffLimits limits = {}) : limits_(limits) {}
+    explicit RestartBackoff(RestartBackoffLimits limits = {}) : limits_(limits) {}
     void started(MonoTime now) { started_ = now; }
     // After a death: the wait before the next start.  `random` in [0, 1).
     Millis next_wait(MonoTime now, double random);
@@ -25,7 +25,7 @@ public:
     int failures() const { return failures_; }
 
 private:
-    BackoffLimits limits_;
+    RestartBackoffLimits limits_;
     MonoTime started_{};
     int failures_ = 0;
 };

@@ -31,8 +31,8 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "central/backoff.h"
 #include "central/notify_receiver.h"
+#include "central/restart_backoff.h"
 #include "event/loop.h"
 
 namespace planetbox {
@@ -42,20 +42,21 @@ struct DaemonSpec {
     std::vector<std::string> argv;  // argv[0] chooses the applet
 };
 
-struct SupervisorLimits {
-    BackoffLimits backoff;
+struct DaemonSupervisorLimits {
+    RestartBackoffLimits backoff;
     Millis ready_within{60'000};  // from start to READY=1, else it is killed
     Millis watchdog{30'000};      // between two WATCHDOG=1 of a ready daemon that sends them
     Millis stop_within{4'500};    // from stop() to SIGKILL: `up` promises five seconds
     int start_attempts = 5;       // deaths before it was ever ready
 };
 
-class Supervisor {
+class DaemonSupervisor {
 public:
-    static Result<std::unique_ptr<Supervisor>> create(Loop& loop, SupervisorLimits limits = {});
-    ~Supervisor();
-    Supervisor(const Supervisor&) = delete;
-    Supervisor& operator=(const Supervisor&) = delete;
+    static Result<std::unique_ptr<DaemonSupervisor>> create(Loop& loop,
+                                                            DaemonSupervisorLimits limits = {});
+    ~DaemonSupervisor();
+    DaemonSupervisor(const DaemonSupervisor&) = delete;
+    DaemonSupervisor& operator=(const DaemonSupervisor&) = delete;
 
     void add(DaemonSpec spec);
     std::function<void()> on_all_ready;  // once, when each has been ready for the first time
@@ -67,7 +68,7 @@ public:
 
 private:
     struct Daemon;
-    Supervisor(Loop& loop, SupervisorLimits limits);
+    DaemonSupervisor(Loop& loop, DaemonSupervisorLimits limits);
     void launch(Daemon& daemon);
     void start_again_later(Daemon& daemon);
     void ended(Daemon& daemon, int wait_status);
@@ -78,7 +79,7 @@ private:
     void finish_stop_if_done();
 
     Loop& loop_;
-    SupervisorLimits limits_;
+    DaemonSupervisorLimits limits_;
     std::unique_ptr<NotifyReceiver> receiver_;
     std::vector<std::unique_ptr<Daemon>> daemons_;
     std::function<void()> stopped_;

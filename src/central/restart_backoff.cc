@@ -1,10 +1,10 @@
-#include "central/backoff.h"
+#include "central/restart_backoff.h"
 
 #include <algorithm>
 
 namespace planetbox {
 
-Millis Backoff::next_wait(MonoTime now, double random) {
+Millis RestartBackoff::next_wait(MonoTime now, double random) {
     if (now - started_ >= limits_.healthy_after) failures_ = 0;
     Millis wait = limits_.first;
     for (int i = 0; i < failures_ && wait < limits_.most; ++i) wait *= 2;

@@ -1,4 +1,4 @@
-#include "central/supervisor.h"
+#include "central/daemon_supervisor.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -44,10 +44,10 @@ std::vector<std::string> child_environment(const std::string& notify_address, Mi
 
 }  // namespace
 
-struct Supervisor::Daemon {
+struct DaemonSupervisor::Daemon {
     enum class Phase { kWaiting, kStarting, kReady };
     DaemonSpec spec;
-    Backoff backoff;
+    RestartBackoff backoff;
     Phase phase = Phase::kWaiting;
     pid_t pid = 0;  // 0: not running
     UniqueFd pidfd;
@@ -60,33 +60,35 @@ struct Supervisor::Daemon {
     }
 };
 
-Supervisor::Supervisor(Loop& loop, SupervisorLimits limits) : loop_(loop), limits_(limits) {}
+DaemonSupervisor::DaemonSupervisor(Loop& loop, DaemonSupervisorLimits limits)
+    : loop_(loop), limits_(limits) {}
 
-Supervisor::~Supervisor() {
+DaemonSupervisor::~DaemonSupervisor() {
     for (auto& daemon : daemons_) loop_.cancel(daemon->timer);
     loop_.cancel(stop_timer_);
 }
 
-Result<std::unique_ptr<Supervisor>> Supervisor::create(Loop& loop, SupervisorLimits limits) {
-    std::unique_ptr<Supervisor> made(new Supervisor(loop, limits));
-    Supervisor* raw = made.get();
+Result<std::unique_ptr<DaemonSupervisor>> DaemonSupervisor::create(Loop& loop,
+                                                                   DaemonSupervisorLimits limits) {
+    std::unique_ptr<DaemonSupervisor> made(new DaemonSupervisor(loop, limits));
+    DaemonSupervisor* raw = made.get();
     made->receiver_ = TRY(NotifyReceiver::create(
         loop, [raw](pid_t from, std::string_view lines) { raw->notified(from, lines); }));
     return made;
 }
 
-void Supervisor::add(DaemonSpec spec) {
+void DaemonSupervisor::add(DaemonSpec spec) {
     auto daemon = std::make_unique<Daemon>();
     daemon->spec = std::move(spec);
-    daemon->backoff = Backoff(limits_.backoff);
+    daemon->backoff = RestartBackoff(limits_.backoff);
     daemons_.push_back(std::move(daemon));
 }
 
-void Supervisor::start() {
+void DaemonSupervisor::start() {
     for (auto& daemon : daemons_) launch(*daemon);
 }
 
-void Supervisor::launch(Daemon& daemon) {
+void DaemonSupervisor::launch(Daemon& daemon) {
     daemon.timer = 0;
     daemon.killed_because.clear();
     daemon.backoff.started(loop_.clock().mono());
@@ -122,7 +124,7 @@ void Supervisor::launch(Daemon& daemon) {
               {{"daemon", daemon.spec.name}, {"pid", std::to_string(*pid)}});
 }
 
-void Supervisor::start_again_later(Daemon& daemon) {
+void DaemonSupervisor::start_again_later(Daemon& daemon) {
     daemon.phase = Daemon::Phase::kWaiting;
     Millis wait = daemon.backoff.next_wait(loop_.clock().mono(), random_fraction());
     if (!daemon.ever_ready && daemon.backoff.failures() >= limits_.start_attempts &&
@@ -136,7 +138,7 @@ void Supervisor::start_again_later(Daemon& daemon) {
     daemon.timer = loop_.after(wait, [this, &daemon] { launch(daemon); });
 }
 
-void Supervisor::ended(Daemon& daemon, int wait_status) {
+void DaemonSupervisor::ended(Daemon& daemon, int wait_status) {
     loop_.cancel(daemon.timer);
     daemon.timer = 0;
     pid_t pid = std::exchange(daemon.pid, 0);
@@ -156,7 +158,7 @@ void Supervisor::ended(Daemon& daemon, int wait_status) {
     start_again_later(daemon);
 }
 
-void Supervisor::notified(pid_t from, std::string_view lines) {
+void DaemonSupervisor::notified(pid_t from, std::string_view lines) {
     auto found = std::find_if(daemons_.begin(), daemons_.end(),
                               [from](const auto& daemon) { return daemon->pid == from; });
     if (found == daemons_.end()) return;
@@ -167,7 +169,7 @@ void Supervisor::notified(pid_t from, std::string_view lines) {
         arm_watchdog(daemon);
 }
 
-void Supervisor::became_ready(Daemon& daemon) {
+void DaemonSupervisor::became_ready(Daemon& daemon) {
     loop_.cancel(daemon.timer);
     daemon.timer = 0;
     daemon.phase = Daemon::Phase::kReady;
@@ -182,7 +184,7 @@ void Supervisor::became_ready(Daemon& daemon) {
 }
 
 // Only who has pinged once is held to it.
-void Supervisor::arm_watchdog(Daemon& daemon) {
+void DaemonSupervisor::arm_watchdog(Daemon& daemon) {
     loop_.cancel(daemon.timer);
     daemon.timer = loop_.after(limits_.watchdog, [this, &daemon] {
         daemon.timer = 0;
@@ -190,18 +192,18 @@ void Supervisor::arm_watchdog(Daemon& daemon) {
     });
 }
 
-void Supervisor::kill_for(Daemon& daemon, std::string_view why) {
+void DaemonSupervisor::kill_for(Daemon& daemon, std::string_view why) {
     daemon.killed_because = why;
     daemon.signal(SIGKILL);
 }
 
-void Supervisor::reload() {
+void DaemonSupervisor::reload() {
     // A child that is not ready yet reads everything afresh anyway, and might die of the signal.
     for (auto& daemon : daemons_)
         if (daemon->phase == Daemon::Phase::kReady) daemon->signal(SIGHUP);
 }
 
-void Supervisor::stop(std::function<void()> stopped) {
+void DaemonSupervisor::stop(std::function<void()> stopped) {
     stopped_ = std::move(stopped);
     if (stopping_) return;
     stopping_ = true;
@@ -221,7 +223,7 @@ void Supervisor::stop(std::function<void()> stopped) {
     finish_stop_if_done();
 }
 
-void Supervisor::finish_stop_if_done() {
+void DaemonSupervisor::finish_stop_if_done() {
     bool none = std::all_of(daemons_.begin(), daemons_.end(),
                             [](const auto& daemon) { return daemon->pid == 0; });
     if (none && stopped_) std::exchange(stopped_, nullptr)();
