@@ -43,11 +43,18 @@ public:
         errno_ = value;
         return std::move(*this);
     }
+    // A number whose meaning the function that returned the error documents (net/http_client.h); 0 = none.
+    int detail() const { return detail_; }
+    Error with_detail(int value) && {
+        detail_ = value;
+        return std::move(*this);
+    }
 
 private:
     std::string message_;
     Code code_;
     int errno_ = 0;
+    int detail_ = 0;
 };
 
 // An error from errno: the message is "what: strerror".  ENOENT becomes kNotFound, EEXIST kExists,
