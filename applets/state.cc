@@ -30,6 +30,8 @@ Result<std::unique_ptr<Database>> open_state(const std::string& state_dir, State
                     str_cat(state.path(), ": holds no planetbox state; 'planetbox up --state ",
                             state.path(), "' makes one, or give --state another directory"));
     }
+    // Of a database that is there SQLite itself takes care: root's files beside it get its owner.
+    ActAsOwner acting = TRY(ActAsOwner::of(state));
     return Database::open(state.database(), all_migrations(), access == StateAccess::kReadOnly);
 }
 

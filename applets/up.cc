@@ -55,7 +55,9 @@ constexpr std::string_view kAbout =
     "file "
     "that --config names), one 'key = value' a line, the key being the option's name without "
     "dashes. The "
-    "command line wins over the file, and the file over what an earlier run was told.\n"
+    "command line wins over the file, and the file over what an earlier run was told. Options of "
+    "bootd "
+    "that 'up' does not have may stand in STATE/bootd.conf.\n"
     "\n"
     "    planetbox up --state /srv/planetbox --name boot.example.org,192.0.2.7\n"
     "    planetbox up --state /srv/planetbox --renew\n";
@@ -118,7 +120,7 @@ void show_progress(std::string_view what) {
 // Standard output goes to systemd's journal: it says so by device and inode.
 bool stdout_is_journal() {
     const char* stream = getenv("JOURNAL_STREAM");
-    struct stat info {};
+    struct stat info{};
     if (!stream || ::fstat(1, &info) < 0) return false;
     return strf("%ju:%ju", uintmax_t(info.st_dev), uintmax_t(info.st_ino)) == stream;
 }
@@ -132,6 +134,7 @@ Status show_password(const StateDir& state, const FirstRunOutcome& made) {
         return {};
     }
     if (stdout_is_journal()) {
+        ActAsOwner acting = TRY(ActAsOwner::of(state));
         TRY(write_file_atomic(state.initial_password(), made.generated_password + "\n", 0600));
         printf("Administrator %s: made; the password is in %s (remove that file).\n",
                made.new_admin.c_str(), state.initial_password().c_str());
@@ -211,6 +214,8 @@ DaemonSpec bootd_spec(const StateDir& state, const Prepared& prepared) {
     spec.argv.insert(spec.argv.end(),
                      {"--url", base_url(prepared.trust.names.front(), config.boot_port)});
     spec.argv.insert(spec.argv.end(), {"--metrics-listen", config.metrics_listen});
+    if (file_exists(state.bootd_config()))
+        spec.argv.insert(spec.argv.end(), {"--config", state.bootd_config()});
     return spec;
 }
 

@@ -46,7 +46,7 @@ struct DaemonSupervisorLimits {
     RestartBackoffLimits backoff;
     Millis ready_within{60'000};  // from start to READY=1, else it is killed
     Millis watchdog{30'000};      // between two WATCHDOG=1 of a ready daemon that sends them
-    Millis stop_within{4'500};    // from stop() to SIGKILL: `up` promises five seconds
+    Millis stop_within{4'800};    // from stop() to SIGKILL: `up` promises five seconds
     int start_attempts = 5;       // deaths before it was ever ready
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -26,7 +27,7 @@ bool is_expected_entry(std::string_view name) {
         "lock", "planetbox.conf", "ca",    "ca.new",     "tls",
         "keys", "images",         "cache", "lost+found", "initial-admin-password"};
     return std::find(kExpected.begin(), kExpected.end(), name) != kExpected.end() ||
-           name.starts_with("state.db") || name.starts_with("planetbox.conf");
+           name.starts_with("state.db") || name.ends_with(".conf");
 }
 
 Status refuse_foreign_directory(const StateDir& state) {
@@ -44,7 +45,7 @@ Status refuse_foreign_directory(const StateDir& state) {
 Status ensure_dir(const std::string& path, mode_t mode, std::vector<std::string>* repaired) {
     if (::mkdir(path.c_str(), mode) == 0) return {};
     if (errno != EEXIST) return fail_errno(path);
-    struct stat info {};
+    struct stat info{};
     if (::lstat(path.c_str(), &info) < 0) return fail_errno(path);
     // images/ and cache/ are often links to a larger disk; keys never are.
     if (S_ISLNK(info.st_mode) && (mode & 0007) != 0 && ::stat(path.c_str(), &info) < 0)
@@ -61,7 +62,7 @@ Status ensure_dir(const std::string& path, mode_t mode, std::vector<std::string>
 }
 
 Status narrow_secret(const std::string& path, std::vector<std::string>* repaired) {
-    struct stat info {};
+    struct stat info{};
     if (::lstat(path.c_str(), &info) < 0) return errno == ENOENT ? Status{} : fail_errno(path);
     if ((info.st_mode & 0077) == 0 || !S_ISREG(info.st_mode)) return {};
     if (::chmod(path.c_str(), 0600) < 0) return fail_errno(path);
@@ -74,7 +75,7 @@ Status narrow_secret(const std::string& path, std::vector<std::string>* repaired
 }
 
 struct flock whole_file_lock() {
-    struct flock lock {};
+    struct flock lock{};
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
     return lock;
@@ -98,6 +99,7 @@ Status prepare_state_dir(const StateDir& state, std::vector<std::string>* repair
             return fail(sys_error(state.path()).context("make the state directory"));
     }
     TRY_CONTEXT(refuse_foreign_directory(state), "state directory");
+    ActAsOwner acting = TRY(ActAsOwner::of(state));
     TRY(ensure_dir(state.path(), 0750, repaired));
     TRY(ensure_dir(state.tls_dir(), 0700, repaired));
     TRY(ensure_dir(state.keys_dir(), 0700, repaired));
@@ -112,7 +114,24 @@ Status prepare_state_dir(const StateDir& state, std::vector<std::string>* repair
     return {};
 }
 
+Result<ActAsOwner> ActAsOwner::of(const StateDir& state) {
+    struct stat info{};
+    if (::geteuid() != 0 || ::stat(state.path().c_str(), &info) < 0 || info.st_uid == 0)
+        return ActAsOwner(false);
+    if (::setegid(info.st_gid) < 0) return fail_errno("act as the owner of the state");
+    ActAsOwner acting(true);
+    if (::seteuid(info.st_uid) < 0) return fail_errno("act as the owner of the state");
+    return acting;
+}
+
+ActAsOwner::~ActAsOwner() {
+    if (!active_) return;
+    // Going on as the wrong user would be worse than ending.
+    CHECK(::seteuid(0) == 0 && ::setegid(0) == 0);
+}
+
 Result<StateLock> StateLock::take(const StateDir& state) {
+    ActAsOwner acting = TRY(ActAsOwner::of(state));
     // O_NOFOLLOW: somebody else's link must not make us create files elsewhere.
     UniqueFd fd = TRY(open_file(state.lock(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
     struct flock lock = whole_file_lock();

@@ -3,7 +3,7 @@
 //
 //     STATE/                 0700
 //       lock                 who runs `up` here: a record lock, the kernel names its holder
-//       planetbox.conf       the operator's; never written by us
+//       planetbox.conf bootd.conf      the operator's; never written by us
 //       state.db             the registry (store/db.h)
 //       ca/root.crt root.key           0700, key 0600: the root every medium trusts
 //       tls/rsa.crt rsa.key ecdsa.crt ecdsa.key    what bootd shows; replaced by renewal
@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -44,6 +45,8 @@ public:
     std::string keys_dir() const { return path_ + "/keys"; }
     std::string signing_key() const { return path_ + "/keys/sign.key"; }
     std::string signing_public_key() const { return path_ + "/keys/sign.pub"; }
+    // bootd's own options, for those that `up` does not know; not made by us.
+    std::string bootd_config() const { return path_ + "/bootd.conf"; }
     std::string images() const { return path_ + "/images"; }
     std::string cache() const { return path_ + "/cache"; }
     std::string initial_password() const { return path_ + "/initial-admin-password"; }
@@ -60,6 +63,21 @@ Status prepare_state_dir(const StateDir& state, std::vector<std::string>* repair
 
 // True when the directory holds a state (its CA exists).
 bool has_state(const StateDir& state);
+
+// While it lives, files are made as whoever owns the state directory.  The service usually runs as
+// a user of its own; what root makes by hand (`up --renew`) must stay readable to it.  Does nothing
+// for anybody but root.
+class ActAsOwner {
+public:
+    static Result<ActAsOwner> of(const StateDir& state);
+    ActAsOwner(ActAsOwner&& other) noexcept : active_(std::exchange(other.active_, false)) {}
+    ActAsOwner& operator=(ActAsOwner&&) = delete;
+    ~ActAsOwner();
+
+private:
+    explicit ActAsOwner(bool active) : active_(active) {}
+    bool active_;
+};
 
 // Held while `up` runs; gone with its process, however that ends.
 class StateLock {

@@ -76,6 +76,7 @@ Trust::Trust(const StateDir& state, const Clock& clock, Progress progress)
     : state_(state), clock_(clock), progress_(std::move(progress)) {}
 
 Result<TrustSummary> Trust::ensure(const std::vector<std::string>& names, bool force) {
+    ActAsOwner acting = TRY(ActAsOwner::of(state_));
     TrustSummary summary;
     summary.root = TRY_CONTEXT(ensure_root(summary), "certificate authority");
     TRY_CONTEXT(ensure_signing_key(), "signing key");

@@ -41,7 +41,7 @@ Status make_admin(RegistryStore& registry, const std::string& email, const std::
 Result<std::string> read_password_file(const std::string& path,
                                        std::vector<std::string>* warnings) {
     UniqueFd fd = TRY(open_file(path, O_RDONLY));
-    struct stat info {};
+    struct stat info{};
     if (::fstat(fd.get(), &info) < 0) return fail_errno(path);
     std::string text = TRY_CONTEXT(read_fd(fd.get(), kPasswordLimit), path);
     std::string_view password = split(text, '\n').front();

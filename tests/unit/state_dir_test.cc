@@ -12,7 +12,7 @@ using namespace planetbox;
 namespace {
 
 mode_t mode_of(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     return ::stat(path.c_str(), &info) == 0 ? info.st_mode & 07777 : 0;
 }
 
