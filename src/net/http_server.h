@@ -1,13 +1,16 @@
 // The HTTP/1.1 server: one reactor, TLS or plain, keep-alive, deadlines and limits on everything.
 //
 // A connection is a state machine: handshake → reading head → reading body → handling → writing →
-// (keep-alive) reading head.  llhttp parses; what it lets through and we do not want is refused here:
-// Transfer-Encoding in requests, two Content-Length, NUL, absolute-form to other hosts, upgrade, obs-fold.
-// Pipelined requests are answered in order, one at a time.
+// (keep-alive) reading head.  llhttp parses; what it lets through and we do not want is refused
+// here: Transfer-Encoding in requests, two Content-Length, NUL, ".." in paths, absolute-form to
+// other hosts, CONNECT, obs-fold (http_parser.h); an Upgrade is ignored. Pipelined requests are
+// answered in order, one at a time.
 //
 // Handlers may answer later: the Responder is a handle that outlives the call; answering after the
-// client has gone is a no-op.  A Responder dropped without an answer sends 500.  Handlers never see a
-// request over a limit: 431 (head), 413 (body), 408 (slow), 503 with Retry-After (too many connections).
+// client has gone is a no-op.  A Responder dropped without an answer sends 500.  To HEAD, and with
+// 204 and 304, the server leaves the body away: handlers need not care.  Handlers never see a
+// request over a limit: 431 (head), 413 (body), 408 (slow), 503 with Retry-After (too many
+// connections).
 #pragma once
 
 #include <cstdint>
@@ -30,9 +33,12 @@ struct HttpLimits {
     Millis handshake_timeout{20'000};     // stock iPXE under emulation needs seconds
     Millis head_timeout{30'000};          // from the first byte of a request
     Millis idle_timeout{75'000};          // keep-alive between requests
-    Millis body_stall_timeout{60'000};    // no byte of body read or written for so long
+    Millis body_stall_timeout{60'000};  // less than 4 KiB of body read or answer taken for so long
 };
 
+class HttpConnection;
+
+// The right and the duty to answer one request.
 class HttpResponder {
 public:
     HttpResponder(HttpResponder&&) noexcept;
@@ -76,13 +82,14 @@ public:
     void adopt_listener(UniqueFd listener, std::shared_ptr<TlsContext> tls);
     // New connections use this from now on (certificate renewal).
     void replace_tls(std::shared_ptr<TlsContext> tls);
-    // Stops accepting, lets requests in progress finish; `done` runs when all are gone or at `limit`.
+    // Stops accepting (the listening sockets are closed), closes idle connections, lets requests in
+    // progress finish; `done` runs when all are gone or at `limit`.
     void drain(Millis limit, std::function<void()> done);
 
     struct Stats {
         uint64_t connections_total = 0;
         uint64_t connections_open = 0;
-        uint64_t handshakes_total = 0;
+        uint64_t handshakes_total = 0;  // completed
         uint64_t handshake_failures = 0;
         uint64_t requests_total = 0;
         std::map<std::string, uint64_t> refused;  // by reason: "head_too_large", "bad_request", …
@@ -90,8 +97,9 @@ public:
     const Stats& stats() const;
 
 private:
-    struct State;
-    std::unique_ptr<State> state_;
+    friend class HttpConnection;
+    struct State;                   // http_server_state.h
+    std::shared_ptr<State> state_;  // shared with callbacks that the loop still holds
 };
 
 }  // namespace planetbox
