@@ -187,11 +187,12 @@ public:
         }
         value.p = reinterpret_cast<unsigned char*>(node->bytes.data());
         value.len = node->bytes.size();
-        if (!nodes_.empty()) nodes_.back()->list.next = &node->list;
+        // Mbed TLS writes from the end to the beginning: the last name must head the list.
+        if (!nodes_.empty()) node->list.next = &nodes_.back()->list;
         nodes_.push_back(std::move(node));
         return {};
     }
-    const mbedtls_x509_san_list* head() const { return &nodes_.front()->list; }
+    const mbedtls_x509_san_list* head() const { return &nodes_.back()->list; }
 
 private:
     struct Node {

@@ -3,6 +3,7 @@
 #include <llhttp.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/strings.h"
 
@@ -188,7 +189,8 @@ void HttpParser::Impl::start() {
 void HttpParser::Impl::finish_feed(llhttp_errno_t error) {
     if (error == HPE_OK || state == State::kComplete || state == State::kRefused) return;
     const char* detail = llhttp_get_error_reason(&parser);
-    if (error == HPE_INVALID_VERSION)
+    // llhttp uses this code for a bare LF after the version, too.
+    if (error == HPE_INVALID_VERSION && detail && strstr(detail, "Invalid HTTP version"))
         refuse(505, "bad_version", "speak HTTP/1.1 or HTTP/1.0");
     else if (error == HPE_INVALID_TRANSFER_ENCODING)
         refuse(411, "transfer_encoding", "Transfer-Encoding is not accepted; send Content-Length");
