@@ -50,6 +50,11 @@ int getservbyport_r(int port, const char* proto, struct servent* result_buf, cha
     return 0;
 }
 
+struct servent* getservbyname(const char* name, const char* proto) {
+    (void)name, (void)proto;
+    return NULL;
+}
+
 struct protoent* getprotobyname(const char* name) {
     (void)name;
     return NULL;
