@@ -9,8 +9,8 @@
 // protocol names, for which they fall back to numbers.
 //
 // dlopen() needs one more trick: libc pulls its own in for itself, and with it the warning. So the
-// link runs with --wrap=dlopen and its like: SQLite's calls (for extensions, which nobody loads)
-// arrive at the __wrap_ functions below, and no other code can reach libc's either.
+// link runs with --wrap=dlopen and its like: a call of ours or of a library's (the system's SQLite
+// makes some, for extensions) arrives at the __wrap_ functions below, and nobody reaches libc's.
 //
 // Left out of sanitizer builds, which are dynamic.
 #include <netdb.h>
