@@ -5,11 +5,25 @@
 #include "applet.h"
 #include "base/clock.h"
 #include "event/loop.h"
+#include "init/console.h"
 #include "init/machine.h"
+#include "init/rescue_report.h"
 #include "options.h"
+#include "sys/files.h"
 #include "version.h"
 
 using namespace planetbox;
+
+static int report_rescue(const std::string& why) {
+    Result<Kargs> kargs = read_kargs();
+    Result<std::string> ca = read_file("/etc/planetbox/ca.pem", 1 << 20);
+    Status sent = kargs ? send_rescue_report(*kargs, ca.value_or(""), why)
+                        : Status(std::unexpected(kargs.error()));
+    if (sent) return kExitOk;
+    printf("planetbox: [%6.2f] rescue: the boot server is not told: %s\n", uptime_seconds(),
+           sent.error().message().c_str());
+    return kExitFailure;
+}
 
 int init_main(int argc, char** argv) {
     if (::getpid() == 1) {
@@ -38,7 +52,11 @@ int init_main(int argc, char** argv) {
         "for rescue. It obeys SIGTERM and SIGINT (reboot), SIGUSR1, SIGUSR2 and SIGPWR (power "
         "off),\n"
         "SIGRTMIN+6 (start the kernel that kexec has loaded).\n");
+    std::string why;
+    opt.value("--report-rescue", &why, "what process 1 runs to tell the boot server of its rescue")
+        .hidden();
     if (std::optional<int> code = opt.parse(argc, argv)) return *code;
+    if (!why.empty()) return report_rescue(why);
     fprintf(stderr, "planetbox init: runs only as process 1 of a RAM image\n");
     return kExitFailure;
 }

@@ -11,8 +11,8 @@ with `dpkg -x` (boot/vmlinuz-*, lib/modules/*); modules.dep and modules.alias ar
 modules themselves, so nobody needs to run depmod. The same input gives the same bytes: entries are
 sorted, owned by root and dated 0. Only the standard library is used, and the zstd program.
 
-A site adds its own files (CA, rescue keys) as a second, uncompressed cpio behind this one; the image
-is padded to 4 bytes for that, which is what the kernel asks for.
+A site adds its own files (CA, rescue keys) as a second, uncompressed cpio behind this one, after zeros
+up to a multiple of 4.
 """
 import argparse
 import fnmatch
@@ -294,9 +294,8 @@ def compress(data, level):
     """zstd without a time, a name or threads: the bytes depend on the input and zstd's version."""
     if not shutil.which('zstd'):
         raise BuildError('the zstd program is missing; install the zstd package')
-    packed = subprocess.run(['zstd', '-q', '-c', f'-{level}', '--single-thread', '--no-check'],
-                            input=data, stdout=subprocess.PIPE, check=True).stdout
-    return packed + bytes(-len(packed) % 4)
+    return subprocess.run(['zstd', '-q', '-c', f'-{level}', '--single-thread', '--no-check'],
+                          input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
 # --- the manifest -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -68,6 +69,19 @@ void Console::write_all_consoles(std::string_view bytes) {
             if (patience <= 0 || ::poll(&wait, 1, 20) < 0) break;
             patience -= 20;
         }
+    }
+}
+
+void Console::drain() {
+    for (int patience = 50; patience > 0; --patience) {
+        bool empty = true;
+        for (const UniqueFd& output : outputs_) {
+            int waiting = 0;
+            if (::ioctl(output.get(), TIOCOUTQ, &waiting) == 0 && waiting > 0) empty = false;
+        }
+        // The port's own buffer, which TIOCOUTQ does not count, holds 16 bytes or so.
+        ::poll(nullptr, 0, 20);
+        if (empty) return;
     }
 }
 

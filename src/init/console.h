@@ -32,6 +32,8 @@ public:
     void failure(std::string_view code, std::string_view detail);
     // A program's output, as it is.
     void raw(std::string_view bytes);
+    // Waits, for a second at most, until slow serial ports have sent all: before the machine goes.
+    void drain();
 
     // Path of the terminal for a shell ("/dev/ttyS0"), and an fd that reads what is typed on it.
     const std::string& terminal() const { return terminal_; }

@@ -1,5 +1,8 @@
 #include "init/devices.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/strings.h"
 #include "sys/files.h"
 #include "sys/modules.h"
@@ -13,6 +16,18 @@ constexpr int kMaxRounds = 10;
 
 std::string read_or_empty(const std::string& path) {
     return read_file(path, kIndexLimit).value_or("");
+}
+
+// By where the kernel's own tree keeps the driver.
+bool can_wait(const std::vector<std::string>& load_order) {
+    static constexpr std::string_view kFolders[] = {
+        "kernel/drivers/ata/",  "kernel/drivers/scsi/", "kernel/drivers/block/",
+        "kernel/drivers/nvme/", "kernel/drivers/acpi/", "kernel/drivers/firmware/",
+        "kernel/drivers/md/",   "kernel/drivers/cdrom/"};
+    if (load_order.empty()) return false;
+    return std::any_of(std::begin(kFolders), std::end(kFolders), [&](std::string_view folder) {
+        return load_order.back().starts_with(folder);
+    });
 }
 
 }  // namespace
@@ -60,15 +75,21 @@ Status Devices::load(const std::string& name) {
     return {};
 }
 
-int Devices::scan() {
+int Devices::scan(bool with_storage) {
     size_t before = loaded_.size();
+    if (with_storage)
+        for (const std::string& module : std::exchange(deferred_, {})) (void)load(module);
     if (index_.size() == 0) return 0;
     for (int round = 0; round < kMaxRounds; ++round) {
         std::vector<std::string> aliases = new_aliases();
         if (aliases.empty()) break;
         for (const std::string& alias : aliases)
-            for (const std::string& module : index_.match(alias))
-                (void)load(module);  // kept in errors_; the machine may do without
+            for (const std::string& module : index_.match(alias)) {
+                if (!with_storage && can_wait(index_.load_order(module)))
+                    deferred_.push_back(module);
+                else
+                    (void)load(module);  // kept in errors_; the machine may do without
+            }
     }
     return static_cast<int>(loaded_.size() - before);
 }

@@ -18,8 +18,10 @@ public:
     // wrong.
     static Devices open(const std::string& modules_dir, const std::string& sys_dir = "/sys");
 
-    // Loads for every device not seen yet.  Returns how many modules were loaded.
-    int scan();
+    // Loads for every device not seen yet.  Returns how many modules were loaded.  Drivers of disks
+    // and of what else a stage without disks can do without wait for with_storage: probing an idle
+    // disk controller takes longer than all the rest.
+    int scan(bool with_storage);
     // Loads one by name, with what it needs.
     Status load(const std::string& name);
 
@@ -33,6 +35,7 @@ private:
     std::string modules_dir_, sys_dir_;
     ModuleIndex index_;
     std::set<std::string> seen_aliases_;
+    std::vector<std::string> deferred_;  // modules
     std::set<std::string> tried_paths_;
     std::vector<std::string> loaded_, errors_;
 };

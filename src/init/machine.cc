@@ -19,8 +19,9 @@ namespace {
 constexpr int kFailuresUntilRescue = 3;
 constexpr Seconds kReminder{600};  // the longest silence
 constexpr double kGiveUpSeconds = 6 * 3600;
-constexpr Millis kStageLimit{6 * 3600 * 1000};
-constexpr Millis kClockLimit{45'000};
+constexpr Millis kStageLimit{7 * 3600 * 1000};  // bootclient itself gives up after six hours
+constexpr Millis kHelpLimit{45'000};
+constexpr int kRefusalsUntilReboot = 5;
 
 // ±20 %, so that a rack that lost power does not ask in step.
 Seconds jittered(Seconds delay) { return Seconds(delay.count() * (80 + ::random() % 41) / 100); }
@@ -55,11 +56,14 @@ Machine::Machine(Loop& loop, std::string version)
       supervisor_(loop, reaper_, console_, kargs_),
       network_(loop, reaper_, console_, devices_),
       job_(loop, reaper_, console_),
-      rescue_(loop, reaper_, console_) {}
+      help_(loop, reaper_, console_),
+      rescue_(loop, reaper_, console_) {
+    job_.on_failure = [this](std::string_view code) { note_failure(code); };
+}
 
 void Machine::run() {
     early_set_up();
-    load_drivers();
+    load_drivers(false);
     start_watchdog();
     if (Status up = network_.start_loopback(); !up) console_.step("network", up.error().message());
     load_services();
@@ -67,11 +71,14 @@ void Machine::run() {
     while (!stopping()) {
         if (std::exchange(attempt_due_, false)) {
             attempt();
+        } else if (std::exchange(repair_due_, false)) {
+            repair();
         } else if (Status turned = loop_.turn(std::chrono::hours(1)); !turned) {
             end(Ending::kReboot, turned.error().message());
         }
     }
-    job_.kill();
+    job_.abandon();
+    help_.abandon();
     network_.stop();
     shut_down({loop_, reaper_, supervisor_, console_, watchdog_}, *ending_, ending_why_);
 }
@@ -95,8 +102,12 @@ void Machine::attempt() {
     bool network_ready = ready_network();
     if (stopping()) return;
     supervisor_.update(state_);
+    // The first two stages need no disk; commands of the third may, and people in rescue do.
+    if (!storage_loaded_ && (failures_ > 0 || rescue_only_ || stage_of(kargs_) == "stage3"))
+        load_drivers(true);
     if (!network_ready) return failed(last_code_, last_detail_);
     ready_clock();
+    if (state_.rescue) report_rescue();
     if (stopping()) return;
     if (rescue_only_) {
         console_.step("rescue", str_cat("waiting for help at ", network_.address(),
@@ -122,13 +133,24 @@ bool Machine::ready_network() {
     return false;
 }
 
+// bootclient is in its pause: what can be mended here is mended before it tries again.
+void Machine::repair() {
+    bool network_ready = ready_network();
+    if (stopping()) return;
+    if (!network_ready) {
+        console_.failure(last_code_, last_detail_);
+        return;
+    }
+    ready_clock();
+    if (state_.rescue) report_rescue();
+}
+
 void Machine::ready_clock() {
     std::optional<int64_t> built =
         parse_build_time(read_file("/etc/planetbox/build-time", 64).value_or(""));
     if (built) {
         int64_t now = now_unix();
-        ClockDoubt doubt = judge_clock(now, *built);
-        if (doubt != ClockDoubt::kNone) {
+        if (judge_clock(now, *built) != ClockDoubt::kNone) {
             console_.step("clock", str_cat("says ", rfc3339(from_unix_seconds(now)),
                                            ", which cannot be; starting from ",
                                            rfc3339(from_unix_seconds(*built))));
@@ -138,20 +160,11 @@ void Machine::ready_clock() {
         }
     }
     if (last_code_ == kFailDates) clock_in_doubt_ = true;
-    if (clock_in_doubt_) set_clock_from_server();
-}
-
-void Machine::set_clock_from_server() {
-    bool ended = false, good = false;
-    Status started = job_.start({"bootclient", "--set-clock"}, kClockLimit, [&](int status) {
-        ended = true;
-        good = status == 0;
-    });
-    if (!started) return console_.step("clock", started.error().message());
-    while (!ended && !stopping())
-        if (!loop_.turn(Millis(500))) break;
-    if (!ended) return job_.abandon();
-    if (!good) return console_.step("clock", "the boot server has not told the time; going on");
+    if (!clock_in_doubt_) return;
+    if (!run_help({"bootclient", "--set-clock"})) {
+        if (!stopping()) console_.step("clock", "the boot server has not told the time; going on");
+        return;
+    }
     clock_in_doubt_ = false;
     int64_t now = now_unix();
     console_.step("clock", str_cat(rfc3339(from_unix_seconds(now)), ", from the boot server"));
@@ -160,13 +173,35 @@ void Machine::set_clock_from_server() {
         console_.step("clock", written.error().message());
 }
 
+// Runs one of our own applets to its end while the loop turns.
+bool Machine::run_help(std::vector<std::string> argv) {
+    bool ended = false, good = false;
+    std::string name = join(argv, " ");
+    Status started = help_.start(std::move(argv), kHelpLimit, [&](int status) {
+        ended = true;
+        good = status == 0;
+    });
+    if (!started) {
+        console_.step("start", started.error().message());
+        return false;
+    }
+    while (!ended && !stopping())
+        if (!loop_.turn(Millis(500))) break;
+    if (!ended) help_.abandon();
+    return good;
+}
+
+void Machine::report_rescue() {
+    if (rescue_reported_) return;
+    rescue_reported_ = run_help({"init", "--report-rescue", rescue_why_});
+}
+
 void Machine::run_stage() {
     std::string_view stage = stage_of(kargs_);
     if (stage.empty())
         return failed(kFailConfig, "the kernel's command line names no epoxy.stage1, 2 or 3");
     console_.step(stage, failures_ == 0 ? "starting" : strf("attempt %d", failures_ + 1));
-    std::vector<std::string> argv = {"bootclient", str_cat("-action=epoxy.", stage),
-                                     "-retry=false"};
+    std::vector<std::string> argv = {"bootclient", str_cat("-action=epoxy.", stage)};
     if (stage == "stage1") argv.push_back("-add-kargs");
     Status started =
         job_.start(std::move(argv), kStageLimit, [this](int status) { stage_ended(status); });
@@ -177,10 +212,8 @@ void Machine::stage_ended(int wait_status) {
     if (stopping()) return;
     std::string_view stage = stage_of(kargs_);
     if (wait_status != 0) {
-        std::string code = job_.code().empty() ? std::string(kFailInternal) : job_.code();
-        return failed(code, job_.code().empty()
-                                ? str_cat(describe_wait_status(wait_status), ": ", job_.last_line())
-                                : "");
+        return failed(job_.code().empty() ? kFailInternal : std::string_view(job_.code()),
+                      str_cat(describe_wait_status(wait_status), ": ", job_.last_line()));
     }
     if (stage == "stage3") return succeeded();
     if (kexec_image_loaded().value_or(false))
@@ -195,25 +228,37 @@ void Machine::succeeded() {
     supervisor_.update(state_);
 }
 
-void Machine::failed(std::string_view code, std::string_view detail) {
+// A try of bootclient went wrong; it has said so itself, and comes back by itself.
+void Machine::note_failure(std::string_view code) {
     ++failures_;
     last_code_ = code;
-    last_detail_ = detail;
-    console_.failure(code, detail);
-    give_up_when_late();
-    if (stopping()) return;
+    last_detail_.clear();
+    refusals_ = code == kFailForbidden ? refusals_ + 1 : 0;
+    if (refusals_ >= kRefusalsUntilReboot && stage_of(kargs_) != "stage1")
+        give_up("the boot server refuses this stage; starting over at the first");
     if (failures_ >= kFailuresUntilRescue && !state_.rescue)
         enter_rescue(
             strf("%d attempts failed, the last one with %s", failures_, last_code_.c_str()));
+    repair_due_ = true;
+}
+
+// What failed is over: before bootclient could run, or with it.
+void Machine::failed(std::string_view code, std::string_view detail) {
+    std::string own_code(code), own_detail(detail);  // they may be the members set here
+    console_.failure(own_code, own_detail);
+    note_failure(own_code);
+    repair_due_ = false;
+    if (uptime_seconds() > kGiveUpSeconds) give_up("six hours without success");
+    if (stopping()) return;
+    last_detail_ = own_detail;
     Seconds delay = jittered(attempt_delay(failures_));
     console_.step("retry", str_cat("in ", human_duration(delay)));
     schedule(delay);
 }
 
-void Machine::give_up_when_late() {
-    if (rescue_only_ || uptime_seconds() < kGiveUpSeconds) return;
-    if (rescue_.shell_running() || somebody_logged_in()) return;
-    end(Ending::kReboot, "six hours without success");
+void Machine::give_up(std::string why) {
+    if (rescue_only_ || rescue_.shell_running() || somebody_logged_in()) return;
+    end(Ending::kReboot, std::move(why));
 }
 
 void Machine::enter_rescue(std::string_view why) {

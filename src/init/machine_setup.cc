@@ -108,15 +108,17 @@ void Machine::start_watchdog() {
         console_.step("watchdog", timeout.error().message());
 }
 
-void Machine::load_drivers() {
-    devices_.scan();
-    if (mount_fs("efivarfs", "/sys/firmware/efi/efivars", kSafe).has_value()) {
-        // Nothing to say: firmware of other kinds has none.
-    }
-    if (devices_.available() > 0)
-        console_.step("drivers",
-                      devices_.loaded().empty() ? "none needed" : join(devices_.loaded(), " "));
-    for (const std::string& error : devices_.errors()) console_.step("drivers", error);
+void Machine::load_drivers(bool with_storage) {
+    size_t before = devices_.loaded().size(), errors_before = devices_.errors().size();
+    devices_.scan(with_storage);
+    storage_loaded_ = with_storage;
+    // Firmware of other kinds has none.
+    (void)mount_fs("efivarfs", "/sys/firmware/efi/efivars", kSafe);
+    const std::vector<std::string>& all = devices_.loaded();
+    if (all.size() > before)
+        console_.step("drivers", join({all.begin() + static_cast<long>(before), all.end()}, " "));
+    for (size_t i = errors_before; i < devices_.errors().size(); ++i)
+        console_.step("drivers", devices_.errors()[i]);
 }
 
 void Machine::load_services() {

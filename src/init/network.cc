@@ -94,7 +94,7 @@ std::vector<Interface> Network::wait_for_link(const NetworkConfig& config,
             MonoTime now = loop_.clock().mono();
             if (now - last_scan > Millis(500)) {
                 last_scan = now;
-                devices_.scan();  // some devices take their time to appear
+                devices_.scan(false);  // some devices take their time to appear
             }
             std::vector<Interface> all = candidates(config);
             for (const Interface& link : all) prepare(config, link.name);

@@ -59,11 +59,13 @@ void shut_down(const ShutdownParts& parts, Ending ending, std::string_view why) 
     if (ending == Ending::kKexec) {
         parts.watchdog.stop();
         parts.console.step("shutdown", "starting the new kernel");
+        parts.console.drain();
         Status left = leave_kernel(Leave::kKexec);
         parts.console.step("shutdown", left.error().message() + "; rebooting");
     } else {
         parts.console.step("shutdown", str_cat("done: ", ending_name(ending)));
     }
+    parts.console.drain();
     if (ending == Ending::kPowerOff) (void)leave_kernel(Leave::kPowerOff);
     (void)leave_kernel(Leave::kRestart);
     (void)sysrq_restart();

@@ -22,14 +22,12 @@ bool is_word_char(char c) {
 }  // namespace
 
 std::string_view code_in_line(std::string_view line) {
-    std::string_view found;
-    for (size_t at = 0; at + 3 <= line.size(); ++at) {
-        if (line[at] != 'B') continue;
+    for (size_t at = 0; at + 4 <= line.size(); ++at) {
+        if (line[at] != 'B' || line[at + 3] != ':') continue;
         if (at > 0 && is_word_char(line[at - 1])) continue;
-        if (at + 3 < line.size() && is_word_char(line[at + 3])) continue;
-        if (auto known = find_failure_code(line.substr(at, 3))) found = known->code;
+        if (auto known = find_failure_code(line.substr(at, 3))) return known->code;
     }
-    return found;
+    return {};
 }
 
 StageJob::~StageJob() { abandon(); }
@@ -111,7 +109,10 @@ void StageJob::take_line(std::string_view line) {
     line = trim(line);
     if (line.empty()) return;
     last_line_ = line;
-    if (std::string_view code = code_in_line(line); !code.empty()) code_ = code;
+    std::string_view code = code_in_line(line);
+    if (code.empty()) return;
+    code_ = code;
+    if (on_failure) on_failure(code);
 }
 
 // A grandchild may hold the pipe open for ever, so the program's own end is what counts.

@@ -27,6 +27,9 @@ public:
 
     // After the program's end and the end of its output.
     using Done = std::function<void(int wait_status)>;
+    // Called, from the loop, for each try of the program that failed.
+    std::function<void(std::string_view code)> on_failure;
+
     // argv[0] is one of our own applets.  After `limit` its session is killed.
     Status start(std::vector<std::string> argv, Millis limit, Done done);
     bool running() const { return pid_ != 0; }
