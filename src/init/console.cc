@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "base/strings.h"
 #include "sys/files.h"
 #include "wire/failure_code.h"
@@ -16,6 +18,10 @@ namespace {
 
 constexpr size_t kMaxKept = 200;
 constexpr int kWriteMillis = 200;
+
+UniqueFd open_output(const std::string& path) {
+    return UniqueFd(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+}
 
 }  // namespace
 
@@ -32,9 +38,9 @@ void Console::open() {
     if (active) {
         for (std::string_view name : split_words(*active)) {
             std::string path = str_cat("/dev/", name);
-            UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+            UniqueFd fd = open_output(path);
             if (!fd.ok()) continue;
-            outputs_.push_back(std::move(fd));
+            outputs_.push_back({path, std::move(fd)});
             terminal_ = path;  // the kernel lists the one behind /dev/console last
         }
     }
@@ -54,18 +60,23 @@ void Console::write_all_consoles(std::string_view bytes) {
         if (kept_.size() < kMaxKept) kept_.emplace_back(bytes);
         return;
     }
-    for (const UniqueFd& output : outputs_) {
+    for (Output& output : outputs_) {
         std::string_view rest = bytes;
         int patience = kWriteMillis;
+        bool reopened = false;
         while (!rest.empty()) {
-            ssize_t count = ::write(output.get(), rest.data(), rest.size());
+            ssize_t count = ::write(output.fd.get(), rest.data(), rest.size());
             if (count > 0) {
                 rest.remove_prefix(static_cast<size_t>(count));
                 continue;
             }
             if (count < 0 && errno == EINTR) continue;
+            if (count < 0 && errno == EIO && !std::exchange(reopened, true)) {
+                output.fd = open_output(output.path);  // it was hung up
+                continue;
+            }
             if (count < 0 && errno != EAGAIN) break;
-            pollfd wait{output.get(), POLLOUT, 0};
+            pollfd wait{output.fd.get(), POLLOUT, 0};
             if (patience <= 0 || ::poll(&wait, 1, 20) < 0) break;
             patience -= 20;
         }
@@ -75,9 +86,9 @@ void Console::write_all_consoles(std::string_view bytes) {
 void Console::drain() {
     for (int patience = 50; patience > 0; --patience) {
         bool empty = true;
-        for (const UniqueFd& output : outputs_) {
+        for (const Output& output : outputs_) {
             int waiting = 0;
-            if (::ioctl(output.get(), TIOCOUTQ, &waiting) == 0 && waiting > 0) empty = false;
+            if (::ioctl(output.fd.get(), TIOCOUTQ, &waiting) == 0 && waiting > 0) empty = false;
         }
         // The port's own buffer, which TIOCOUTQ does not count, holds 16 bytes or so.
         ::poll(nullptr, 0, 20);

@@ -40,9 +40,13 @@ public:
     int input_fd() const { return 0; }
 
 private:
+    struct Output {
+        std::string path;
+        UniqueFd fd;
+    };
     void write_all_consoles(std::string_view bytes);
 
-    std::vector<UniqueFd> outputs_;
+    std::vector<Output> outputs_;
     UniqueFd kmsg_;
     std::string terminal_ = "/dev/console";
     std::vector<std::string> kept_;

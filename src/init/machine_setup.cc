@@ -70,6 +70,9 @@ void Machine::early_set_up() {
     // A kernel that has died shall not wait for a visitor; an operator's own choice stands.
     Result<std::string> panic = read_file("/proc/sys/kernel/panic", 32);
     if (panic && trim(*panic) == "0") (void)write_existing("/proc/sys/kernel/panic", "30");
+    constexpr std::string_view kNameless = "planetbox";
+    if (::sethostname(kNameless.data(), kNameless.size()) < 0)
+        console_.step("start", sys_error("host name").message());
     take_signals();
     devices_ = Devices::open(str_cat("/lib/modules/", kernel.release));
 }

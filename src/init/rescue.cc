@@ -111,6 +111,7 @@ void Rescue::start_shell() {
     shell_ = *pid;
     reaper_.watch(shell_, [this](int) {
         shell_ = 0;
+        console_.open();
         offer_shell();
     });
 }
