@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "boot/boot_store.h"
 #include "central/config.h"
 #include "central/settings_store.h"
 #include "central/state_dir.h"
@@ -14,7 +15,8 @@ namespace planetbox {
 
 std::vector<Migration> all_migrations() {
     std::vector<Migration> all;
-    for (std::span<const Migration> domain : {central_migrations(), plc_migrations()})
+    for (std::span<const Migration> domain :
+         {central_migrations(), plc_migrations(), boot_migrations()})
         all.insert(all.end(), domain.begin(), domain.end());
     std::sort(all.begin(), all.end(),
               [](const Migration& a, const Migration& b) { return a.id < b.id; });
