@@ -274,27 +274,36 @@ Status set_dns(Plnode& node, const std::vector<std::string_view>& parts) {
     return {};
 }
 
-}  // namespace
-
-Result<Plnode> parse_plnode(std::string_view text) {
+// `line_prefix` and `file` are what messages begin with; empty for values that came from elsewhere.
+Result<Plnode> parse(std::string_view text, std::string_view line_prefix, std::string_view file) {
     if (text.size() > kPlnodeLimit)
         return fail(Code::kTooLarge, "plnode.txt is larger than 16 KiB");
     if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+    auto with_place = [](Error error, const std::string& place) {
+        return fail(place.empty() ? std::move(error) : std::move(error).context(place));
+    };
     Plnode node;
     std::vector<std::string_view> lines = split(text, '\n'), seen;
     if (lines.size() > kMaxLines) return fail(Code::kTooLarge, "plnode.txt has over 200 lines");
     for (size_t i = 0; i < lines.size(); ++i) {
-        std::string place = strf("plnode.txt line %zu", i + 1);
+        std::string place;
+        if (!line_prefix.empty()) place = str_cat(line_prefix, std::to_string(i + 1));
         if (lines[i].size() > kMaxLine)
-            return fail(Code::kTooLarge, place + ": longer than 512 bytes");
+            return with_place(Error(Code::kTooLarge, "longer than 512 bytes"), place);
         std::string_view line = trim(lines[i]);
         if (line.empty() || line[0] == '#') continue;
         Status taken = take_line(node, line, seen);
-        if (!taken) return fail(std::move(taken.error()).context(place));
+        if (!taken) return with_place(std::move(taken.error()), place);
     }
     Status checked = check_plnode(node);
-    if (!checked) return fail(std::move(checked.error()).context("plnode.txt"));
+    if (!checked) return with_place(std::move(checked.error()), std::string(file));
     return node;
+}
+
+}  // namespace
+
+Result<Plnode> parse_plnode(std::string_view text) {
+    return parse(text, "plnode.txt line ", "plnode.txt");
 }
 
 Status check_plnode(const Plnode& node) {
@@ -314,10 +323,10 @@ Result<std::string> write_plnode(const Plnode& node) {
         if (const std::string& value = node.*key.member; !value.empty())
             text += str_cat(key.name, "=\"", value, "\"\n");
     for (const auto& [name, value] : node.extra) text += str_cat(name, "=\"", value, "\"\n");
-    Plnode again = TRY(parse_plnode(text));
+    Plnode again = TRY(parse(text, "", ""));
     if (again != node)
         return fail(Code::kInvalid,
-                    "plnode.txt: a value is not in its plain form (lower case, "
+                    "a value of plnode.txt is not in its plain form (lower case, "
                     "no spaces around it)");
     return text;
 }
