@@ -114,10 +114,11 @@ class Vm:
         deadline = time.monotonic() + seconds
         open_end = True
         while True:
-            text = self.log[self.seen:].decode('utf-8', 'replace')
+            # Firmware draws lines in bytes that are no UTF-8; the count must be of what was received.
+            text = self.log[self.seen:].decode('utf-8', 'surrogateescape')
             match = wanted.search(text)
             if match:
-                self.seen += len(text[:match.end()].encode())
+                self.seen += len(text[:match.end()].encode('utf-8', 'surrogateescape'))
                 return match
             left = deadline - time.monotonic()
             if left <= 0 or not open_end:
