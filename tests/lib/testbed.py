@@ -61,14 +61,14 @@ class Node:
         self.vm = None
 
     def medium(self):
-        kind = 'bootcd' if self.args.direct else self.args.medium
-        options = ['--serial', 'ttyS0']
+        kind = self.args.medium
         if self.args.direct:
             # The same files that the boot CD carries, handed to QEMU instead of a boot loader.
             out = os.path.join(self.directory, self.short)
             self.central.planetbox('media', 'pxe', self.name, '--state', self.central.state, '--server',
-                                   self.central.url, '-o', out, *options)
+                                   self.central.url, '-o', out)
             return out
+        options = ['--serial', 'ttyS0'] if kind == 'bootcd' else []
         suffix = {'usb': 'usb.img', 'iso': 'iso', 'bootcd': 'bootcd.img', 'pxe': ''}[kind]
         out = self.directory if suffix else os.path.join(self.directory, f'{self.short}.pxe')
         self.central.planetbox('media', kind, self.name, '--state', self.central.state, '--server',
