@@ -192,6 +192,7 @@ struct TlsStream::State {
     size_t out_at = 0;
     std::string reason;
     std::string first_bytes;
+    unsigned char last[7] = {};  // what Mbed TLS got last, during the handshake
 
     State() { mbedtls_ssl_init(&ssl); }
     ~State() { mbedtls_ssl_free(&ssl); }
@@ -200,11 +201,12 @@ struct TlsStream::State {
 
     static int send_out(void* self, const unsigned char* data, size_t size);
     static int receive(void* self, unsigned char* into, size_t size);
+    int take(unsigned char* into, size_t size);
     int send_now(const unsigned char* data, size_t size) const;
     int flush_collected();
     bool first_byte_is_tls(const unsigned char* data, size_t size);
     Error handshake_error(int result);
-    std::string_view alert_reason() const;
+    bool plain_alert() const;
 };
 
 int TlsStream::State::send_now(const unsigned char* data, size_t size) const {
@@ -253,35 +255,43 @@ bool TlsStream::State::first_byte_is_tls(const unsigned char* data, size_t size)
 
 int TlsStream::State::receive(void* self, unsigned char* into, size_t size) {
     auto& state = *static_cast<State*>(self);
-    if (state.ahead_at < state.ahead.size()) {
-        size_t count = std::min(size, state.ahead.size() - state.ahead_at);
-        memcpy(into, state.ahead.data() + state.ahead_at, count);
-        state.ahead_at += count;
-        if (state.ahead_at == state.ahead.size()) {
-            state.ahead_at = 0;
-            if (state.ahead.capacity() > 2048)
-                std::string().swap(state.ahead);
+    int got = state.take(into, size);
+    if (state.collecting && got > 0) {
+        size_t count = std::min(static_cast<size_t>(got), sizeof last);
+        memmove(state.last, state.last + count, sizeof last - count);
+        memcpy(state.last + sizeof last - count, into + got - count, count);
+    }
+    return got;
+}
+
+int TlsStream::State::take(unsigned char* into, size_t size) {
+    if (ahead_at < ahead.size()) {
+        size_t count = std::min(size, ahead.size() - ahead_at);
+        memcpy(into, ahead.data() + ahead_at, count);
+        ahead_at += count;
+        if (ahead_at == ahead.size()) {
+            ahead_at = 0;
+            if (ahead.capacity() > 2048)
+                std::string().swap(ahead);
             else
-                state.ahead.clear();
+                ahead.clear();
         }
         return static_cast<int>(count);
     }
-    unsigned char* shared = state.context->read_ahead;
+    unsigned char* shared = context->read_ahead;
     ssize_t got;
     do {
-        got = ::recv(state.fd, shared, kReadAhead, MSG_DONTWAIT);
+        got = ::recv(fd, shared, kReadAhead, MSG_DONTWAIT);
     } while (got < 0 && errno == EINTR);
     if (got == 0) return 0;
     if (got < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK ? MBEDTLS_ERR_SSL_WANT_READ
                                                        : MBEDTLS_ERR_NET_CONN_RESET;
     auto have = static_cast<size_t>(got);
-    if (!state.saw_bytes && !state.first_byte_is_tls(shared, have))
-        return MBEDTLS_ERR_SSL_INVALID_RECORD;
+    if (!saw_bytes && !first_byte_is_tls(shared, have)) return MBEDTLS_ERR_SSL_INVALID_RECORD;
     size_t count = std::min(size, have);
     memcpy(into, shared, count);
-    if (count < have)
-        state.ahead.assign(reinterpret_cast<const char*>(shared) + count, have - count);
+    if (count < have) ahead.assign(reinterpret_cast<const char*>(shared) + count, have - count);
     return static_cast<int>(count);
 }
 
@@ -299,9 +309,18 @@ Result<std::unique_ptr<TlsStream>> TlsContext::accept(int fd) {
     return std::unique_ptr<TlsStream>(new TlsStream(std::move(state)));
 }
 
-// The word for the alert that the peer sent (RFC 5246 §7.2).
-std::string_view TlsStream::State::alert_reason() const {
-    switch (ssl.MBEDTLS_PRIVATE(in_msg)[1]) {
+// OpenSSL's TLS 1.3 client refuses our certificate in plain text, before it has switched its keys,
+// and Mbed TLS cannot decrypt what is not encrypted: the record was a fatal alert of two bytes.
+bool TlsStream::State::plain_alert() const {
+    static constexpr unsigned char kAlert[] = {21, 3, 3, 0, 2, 2};
+    return memcmp(last, kAlert, sizeof kAlert) == 0;
+}
+
+namespace {
+
+// The word for an alert that the peer sent (RFC 8446 §6).
+std::string_view alert_reason(int alert) {
+    switch (alert) {
         case MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA:
             return "unknown_ca";
         case MBEDTLS_SSL_ALERT_MSG_CERT_EXPIRED:
@@ -320,6 +339,8 @@ std::string_view TlsStream::State::alert_reason() const {
     }
 }
 
+}  // namespace
+
 Error TlsStream::State::handshake_error(int result) {
     bool hung_up = result == MBEDTLS_ERR_SSL_CONN_EOF || result == MBEDTLS_ERR_NET_CONN_RESET ||
                    result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ||
@@ -335,11 +356,14 @@ Error TlsStream::State::handshake_error(int result) {
                      : flight_sent ? "TLS handshake: the peer hung up on seeing our certificate"
                                    : "TLS handshake: the peer hung up");
     }
+    bool alerted = result == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE;
+    if (alerted || plain_alert()) {
+        int alert = alerted ? ssl.MBEDTLS_PRIVATE(in_msg)[1] : last[6];
+        reason = alert_reason(alert);
+        return Error(Code::kProtocol,
+                     strf("TLS handshake: the peer sent alert %d (%s)", alert, reason.c_str()));
+    }
     switch (result) {
-        case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-            reason = alert_reason();
-            return Error(Code::kProtocol, strf("TLS handshake: the peer sent alert %d (%s)",
-                                               ssl.MBEDTLS_PRIVATE(in_msg)[1], reason.c_str()));
         case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
             reason = "protocol_version";
             break;
