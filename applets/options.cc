@@ -5,17 +5,12 @@
 
 #include <algorithm>
 
-#include <CLI/CLI.hpp>
-
 #include "applet.h"
 #include "base/clock.h"
 #include "base/strings.h"
 #include "options_model.h"
 
 namespace planetbox {
-
-// --- declaring
-// ------------------------------------------------------------------------------------
 
 const std::string& OptionSpec::long_name() const {
     for (const std::string& name : names)
@@ -265,160 +260,7 @@ Options& Options::config_file() {
     return *this;
 }
 
-// --- parsing
-// --------------------------------------------------------------------------------------
-
 namespace {
-
-std::string env_name(const std::string& long_name) {
-    std::string out;
-    for (char c : long_name.substr(2))
-        out += c == '.' || c == '-' ? '_' : char(c >= 'a' && c <= 'z' ? c - 32 : c);
-    return out;
-}
-
-Status take_checked(const OptionSpec& spec, const std::string& text) {
-    if (!spec.words.empty() &&
-        std::find(spec.words.begin(), spec.words.end(), text) == spec.words.end())
-        return fail(Code::kInvalid, "'" + text + "' is none of " + join(spec.words, ", "));
-    return spec.take(text);
-}
-
-// What CLI11 calls with all the values an option was given. Throws for CLI11 to carry out.
-bool take_results(OptionSpec& spec, const std::vector<std::string>& results) {
-    if (spec.is_list && spec.clear) spec.clear();
-    for (const std::string& result : results)
-        if (Status status = take_checked(spec, result); !status)
-            throw CLI::ValidationError(spec.long_name(), status.error().message());
-    return true;
-}
-
-void add_to_parser(CLI::App& app, OptionSpec& spec, bool go_style) {
-    const std::string names = join(spec.names, ",");
-    CLI::Option* option;
-    if (spec.is_flag) {
-        option = app.add_flag_function(
-            names, [&spec](int64_t count) { (void)spec.take(count > 0 ? "true" : "false"); }, "");
-    } else {
-        option = app.add_option(names, CLI::callback_t([&spec](const CLI::results_t& r) {
-                                    return take_results(spec, r);
-                                }),
-                                "");
-        if (spec.is_list)
-            option->expected(1, 1 << 20)->allow_extra_args(spec.positional);
-        else if (go_style)
-            option->take_last();
-    }
-    if (spec.delimiter) option->delimiter(spec.delimiter);
-    if (spec.required) option->required();
-    if (!spec.env.empty()) option->envname(spec.env);
-}
-
-void fill_parser(CLI::App& app, CommandSpec& command) {
-    app.set_help_flag("-h,--help");
-    for (const auto& spec : command.options) {
-        if (command.go_style && spec->env.empty() && spec->long_name().starts_with("--"))
-            spec->env = env_name(spec->long_name());
-        // An applet may want -h for itself.
-        if (std::find(spec->names.begin(), spec->names.end(), "-h") != spec->names.end())
-            app.set_help_flag("--help");
-        add_to_parser(app, *spec, command.go_style);
-    }
-    if (command.config_file) {
-        app.set_config("--config");
-        app.allow_config_extras(CLI::config_extras_mode::error);
-    }
-    for (CommandSpec* sub : command.sub_specs) {
-        sub->go_style = command.go_style;
-        CLI::App* child = app.add_subcommand(sub->name, "");
-        child->fallthrough();
-        child->callback([sub] { sub->chosen = true; });
-        fill_parser(*child, *sub);
-    }
-    if (!command.sub_specs.empty()) app.require_subcommand(command.sub_optional ? 0 : 1, 1);
-}
-
-const OptionSpec* find_go_option(const CommandSpec& command, std::string_view name) {
-    for (const auto& spec : command.options)
-        for (const std::string& known : spec->names)
-            if (known.size() == name.size() + 2 && known.ends_with(name)) return spec.get();
-    for (const CommandSpec* sub : command.sub_specs)
-        if (const OptionSpec* spec = find_go_option(*sub, name)) return spec;
-    return nullptr;
-}
-
-// Go's flag package: one dash or two, and the word after a value's name is its value whatever it
-// looks like. Everything that is not a known name is passed on as it is.
-std::vector<std::string> from_go_style(const CommandSpec& command,
-                                       const std::vector<std::string>& words) {
-    std::vector<std::string> out;
-    for (size_t i = 0; i < words.size(); ++i) {
-        std::string_view word = words[i];
-        const size_t dashes = word.starts_with("--") ? 2 : word.starts_with("-") ? 1 : 0;
-        if (word == "--") {
-            out.insert(out.end(), words.begin() + ptrdiff_t(i), words.end());
-            break;
-        }
-        const size_t equals = word.find('=');
-        const std::string name(word.substr(dashes, equals == word.npos ? equals : equals - dashes));
-        const OptionSpec* spec = dashes ? find_go_option(command, name) : nullptr;
-        if (!spec) {
-            out.push_back(words[i]);
-        } else if (spec->is_flag) {
-            out.push_back("--" + std::string(word.substr(dashes)));
-        } else {
-            const bool joined = equals != word.npos;
-            if (!joined && i + 1 == words.size()) {
-                out.push_back("--" + name);
-                continue;
-            }
-            const std::string value = joined ? std::string(word.substr(equals + 1)) : words[++i];
-            // CLI11 takes "--name=" for a name without a value.
-            if (value.empty())
-                out.insert(out.end(), {"--" + name, ""});
-            else
-                out.push_back("--" + name + "=" + value);
-        }
-    }
-    return out;
-}
-
-CommandSpec* deepest(CLI::App& app, CommandSpec& command) {
-    for (CommandSpec* sub : command.sub_specs)
-        if (CLI::App* child = app.get_subcommand(sub->name); child->parsed())
-            return deepest(*child, *sub);
-    return &command;
-}
-
-// The first word nobody understood. At a place where a subcommand is wanted, it was meant as one.
-std::string unexpected(CLI::App& app, const CommandSpec& command) {
-    const std::vector<std::string> words = app.remaining(true);
-    if (words.empty()) return command.sub_specs.empty() ? "" : "a subcommand is missing";
-    const std::string& word = words.front();
-    if (!command.sub_specs.empty() && !word.starts_with("-"))
-        return "there is no subcommand '" + word + "'";
-    return "did not expect '" + word + "'";
-}
-
-// What CLI11 says, in our words: it names the option or word at fault and what was wrong with it.
-std::string describe(const CLI::ParseError& problem, CLI::App& app, const CommandSpec& command) {
-    std::string text = problem.what();
-    const std::string kind = problem.get_name();
-    const std::string name = text.substr(0, text.find(':'));
-    if (text.starts_with("The following argument") || text == "A subcommand is required")
-        return unexpected(app, command);
-    if (kind == "ArgumentMismatch" && text.find("missing") != text.npos)
-        return name + " wants a value";
-    if (kind == "ArgumentMismatch" && text.find("At Most") != text.npos)
-        return name + " was given more than once";
-    constexpr std::string_view kIni = "INI was not able to parse ";
-    if (text.starts_with(kIni))
-        return "the configuration file says '" + text.substr(kIni.size()) +
-               "', which is not an option";
-    if (kind == "FileError")
-        return "cannot read the configuration file " + name.substr(0, name.find(" was"));
-    return text;
-}
 
 int print_error(const CommandSpec& command, std::string_view what) {
     fprintf(stderr, "planetbox %s: %s; try 'planetbox %s --help'\n", command.path.c_str(),
@@ -449,21 +291,14 @@ bool print_generated(const CommandSpec& command, int argc, char** argv) {
 
 std::optional<int> Options::parse(int argc, char** argv) {
     if (print_generated(*spec_, argc, argv)) return kExitOk;
-    CLI::App app;
-    try {
-        fill_parser(app, *spec_);
-        std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
-        if (spec_->go_style) words = from_go_style(*spec_, words);
-        std::reverse(words.begin(), words.end());  // as CLI11 wants them
-        app.parse(words);
-        return std::nullopt;
-    } catch (const CLI::CallForHelp&) {
-        fputs(help_text(*deepest(app, *spec_)).c_str(), stdout);
+    const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+    const ParseOutcome outcome = parse_words(*spec_, words);
+    if (outcome.help) {
+        fputs(help_text(*outcome.command).c_str(), stdout);
         return kExitOk;
-    } catch (const CLI::ParseError& problem) {
-        const CommandSpec& command = *deepest(app, *spec_);
-        return print_error(command, describe(problem, app, command));
     }
+    if (!outcome.error.empty()) return print_error(*outcome.command, outcome.error);
+    return std::nullopt;
 }
 
 int Options::usage_error(std::string_view what) const { return print_error(*spec_, what); }

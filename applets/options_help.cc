@@ -45,6 +45,11 @@ void append_wrapped(std::string& out, std::string_view text, size_t column, size
     out += '\n';
 }
 
+std::string_view trim_end(std::string_view text) {
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    return text;
+}
+
 void append_item(std::string& out, std::string_view head, std::string_view text) {
     out.append("  ").append(head);
     size_t column = 2 + head.size();
@@ -140,8 +145,13 @@ void append_roff_subs(std::string& out, const CommandSpec& command) {
 }  // namespace
 
 std::string help_text(const CommandSpec& command) {
-    std::string out = "Usage: " + synopsis(command) + "\n\n" + command.about;
-    if (!out.ends_with('\n')) out += '\n';
+    std::string out = "Usage: " + synopsis(command) + "\n\n";
+    for (std::string_view line : split(trim_end(command.about), '\n')) {
+        if (line.size() > kWidth && !line.starts_with(' '))
+            append_wrapped(out, line, 0, 0);
+        else
+            out.append(line).append("\n");
+    }
     bool any = false;
     each_shown(command, true, [&](const OptionSpec& spec) {
         if (!any) out += "\nArguments:\n";

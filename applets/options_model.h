@@ -1,4 +1,5 @@
-// What Options collects: plain data from which options.cc makes a parser and options_help.cc text.
+// What Options collects: plain data, which options_parse.cc fills from a command line and
+// options_help.cc turns into text.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +50,24 @@ struct CommandSpec {
 
     std::string_view summary() const;  // first line of about
 };
+
+// How a command line was understood. At most one of help and error is set.
+struct ParseOutcome {
+    const CommandSpec* command;  // the innermost subcommand that was named
+    bool help = false;           // --help was asked for
+    std::string error;           // what is wrong, naming the word; empty when nothing is
+};
+ParseOutcome parse_words(CommandSpec& root, const std::vector<std::string>& words);
+
+// One `name = value` of a configuration file.
+struct ConfigEntry {
+    std::vector<std::string> section;  // of [host add] or [host.add]; empty above the first
+    std::string name;
+    std::vector<std::string> values;  // more than one only for name = ["a", "b"]
+    int line;
+};
+// Errors name the line.
+Result<std::vector<ConfigEntry>> parse_config(std::string_view text);
 
 // The texts made from it. Lines of help are at most 100 columns wide.
 std::string help_text(const CommandSpec& command);

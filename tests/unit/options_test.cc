@@ -1,6 +1,8 @@
 // The command line facade: forms that are understood, and that a wrong word is named.
 #include "options.h"
 
+#include "options_model.h"
+
 #include <doctest/doctest.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -145,4 +147,79 @@ TEST_CASE("a configuration file, the command line wins, unknown keys are refused
     CHECK(parse(opt, {"x", "--config", "/nonexistent"}) == 2);
     close(fd);
     unlink(path);
+}
+
+TEST_CASE("environment between command line and configuration file") {
+    std::string text = "default";
+    Options opt("x", "test");
+    opt.value("--text", &text, "h").env("PLANETBOX_TEST_TEXT");
+    setenv("PLANETBOX_TEST_TEXT", "from environment", 1);
+    CHECK_FALSE(parse(opt, {"x"}));
+    CHECK(text == "from environment");
+    CHECK_FALSE(parse(opt, {"x", "--text", "from words"}));
+    CHECK(text == "from words");
+    unsetenv("PLANETBOX_TEST_TEXT");
+}
+
+TEST_CASE("short forms") {
+    int64_t port = 1;
+    bool a = false, b = false;
+    std::string rest;
+    Options opt("x", "test");
+    opt.value("--port,-p", &port, "h");
+    opt.flag("--all,-a", &a, "h");
+    opt.flag("-b", &b, "h");
+    opt.value("REST", &rest, "h");
+    CHECK_FALSE(parse(opt, {"x", "-abp80"}));
+    CHECK((a && b && port == 80));
+    CHECK_FALSE(parse(opt, {"x", "-p=81", "-a=false"}));
+    CHECK((!a && port == 81));
+    CHECK_FALSE(parse(opt, {"x", "-p", "-5", "-7"}));
+    CHECK((port == -5 && rest == "-7"));
+    CHECK_FALSE(parse(opt, {"x", "--", "-a"}));
+    CHECK(rest == "-a");
+    CHECK(parse(opt, {"x", "-ax"}) == 2);
+    CHECK(parse(opt, {"x", "-p", "1", "-p", "2"}) == 2);
+    CHECK(parse(opt, {"x", "--port", "--all"}) == 2);
+}
+
+TEST_CASE("what wants no subcommand, and help") {
+    std::string word;
+    Options opt("x", "test");
+    opt.sub_optional();
+    opt.value("WORD", &word, "h");
+    Options& list = opt.sub("list", "lists");
+    CHECK_FALSE(parse(opt, {"x"}));
+    CHECK_FALSE(list.chosen());
+    CHECK_FALSE(parse(opt, {"x", "list"}));
+    CHECK(list.chosen());
+    CHECK_FALSE(parse(opt, {"x", "--", "list"}));
+    CHECK(word == "list");
+    CHECK_FALSE(list.chosen());
+    CHECK(parse(opt, {"x", "list", "--help"}) == 0);
+    CHECK(parse(opt, {"x", "-h"}) == 0);
+}
+
+TEST_CASE("lines of a configuration file") {
+    const auto entries = parse_config(
+        "# comment\n"
+        "a = plain text # comment\n"
+        "b = \"quoted # \\\"\\n\"   # comment\n"
+        "c = 'single \\ #'\r\n"
+        "list = [ 1, \"two, 2\", three ]\n"
+        "none = []\n"
+        "[host add]\n"
+        "d=1\n");
+    REQUIRE(entries);
+    REQUIRE(entries->size() == 6);
+    CHECK((*entries)[0].values == std::vector<std::string>{"plain text"});
+    CHECK((*entries)[1].values == std::vector<std::string>{"quoted # \"\n"});
+    CHECK((*entries)[2].values == std::vector<std::string>{"single \\ #"});
+    CHECK((*entries)[3].values == std::vector<std::string>{"1", "two, 2", "three"});
+    CHECK((*entries)[4].values.empty());
+    CHECK((*entries)[5].section == std::vector<std::string>{"host", "add"});
+    CHECK((*entries)[5].line == 8);
+    for (const char* bad : {"a", "= 1", "a =", "a = \"x", "a = 'x", "a = [1", "a = [1 2", "[x",
+                            "a = \"x\" y", "a = \"\\q\"", "[x] y"})
+        CHECK_MESSAGE(!parse_config(bad), bad);
 }
