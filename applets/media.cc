@@ -44,7 +44,9 @@ void add_node_options(Options& sub, MediaArguments& a) {
     sub.list("--plnode", &a.plnode_files, "node of an existing plnode.txt; may be given many times")
         .type("FILE");
     sub.value("--output,-o", &a.output, "directory to write into").type("DIR");
-    sub.value("--state", &a.state, "directory of central's state").type("DIR");
+    sub.value("--state", &a.state, "directory of central's state")
+        .type("DIR")
+        .env("PLANETBOX_STATE");
     sub.value("--server", &a.server, "boot server, https://HOST[:PORT]")
         .type("URL")
         .default_text("what the state says");
@@ -81,7 +83,8 @@ void add_bootcd_options(Options& sub, MediaArguments& a) {
     sub.value("--cmdline", &a.cmdline, "more kernel parameters").type("WORDS");
     sub.value("--rescue-keys", &a.rescue_keys,
               "who may log in to a node in rescue mode (authorized_keys)")
-        .type("FILE");
+        .type("FILE")
+        .default_text("rescue_keys of the state");
 }
 
 // Progress of a long call, on a terminal only.
@@ -264,10 +267,13 @@ int media_main(int argc, char** argv) {
     for (Options* sub : {&usb, &bootcd}) add_disk_options(*sub, a);
     add_bootcd_options(bootcd, a);
     pxe.value("--rescue-keys", &a.rescue_keys, "who may log in to a node in rescue mode")
-        .type("FILE");
+        .type("FILE")
+        .default_text("rescue_keys of the state");
     check.list("FILE", &a.files, "images to read").required();
     check.value("--ca", &a.ca, "root certificate that they should trust").type("FILE");
-    check.value("--state", &a.state, "directory of central's state").type("DIR");
+    check.value("--state", &a.state, "directory of central's state")
+        .type("DIR")
+        .env("PLANETBOX_STATE");
     check.flag("--json", &a.json, "one JSON object a medium");
     if (std::optional<int> code = opt.parse(argc, argv)) return *code;
     if (usb.chosen()) return finish(make_images(a, MediumKind::kUsb, ".usb.img"));

@@ -69,9 +69,12 @@ Status check_keys_text(const std::string& text, const std::string& path) {
 Result<MediaKit> common_kit(const MediaArguments& arguments, std::string* root) {
     MediaKit kit;
     *root = TRY(root_fingerprint(arguments, &kit.ca_pem));
-    if (!arguments.rescue_keys.empty()) {
-        kit.rescue_keys = TRY(read_file(arguments.rescue_keys, 1 << 20));
-        TRY(check_keys_text(kit.rescue_keys, arguments.rescue_keys));
+    std::string keys = arguments.rescue_keys;
+    if (keys.empty() && file_exists(arguments.state + "/rescue_keys"))
+        keys = arguments.state + "/rescue_keys";
+    if (!keys.empty()) {
+        kit.rescue_keys = TRY(read_file(keys, 1 << 20));
+        TRY(check_keys_text(kit.rescue_keys, keys));
     }
     return kit;
 }

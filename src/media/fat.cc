@@ -132,10 +132,11 @@ void finish_names(Node& directory, bool root) {
 
 // Fixed before any name is given: aliases must not take a plain name that comes later.
 void reserve_plain_names(Node& directory) {
-    std::stable_sort(
-        directory.children.begin(), directory.children.end(), [](const auto& a, const auto& b) {
-            return !plain_short_name(a->name).empty() && plain_short_name(b->name).empty();
-        });
+    std::vector<std::unique_ptr<Node>> plain, others;
+    for (auto& child : directory.children)
+        (plain_short_name(child->name).empty() ? others : plain).push_back(std::move(child));
+    for (auto& child : others) plain.push_back(std::move(child));
+    directory.children = std::move(plain);
     for (auto& child : directory.children)
         if (child->directory) reserve_plain_names(*child);
 }

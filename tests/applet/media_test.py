@@ -1,12 +1,13 @@
 """media: images that mtools, fsck.fat, sfdisk, sgdisk and xorriso find right, the same bytes every time,
 and refusals that say what to do.
 
-No state is needed: nodes come from --nodes and --plnode, the CA from openssl.
+Most need no state: nodes come from --nodes and --plnode, the CA from openssl.
 """
 import glob
 import hashlib
 import json
 import os
+import shutil
 import stat
 import struct
 import subprocess
@@ -14,7 +15,7 @@ import tempfile
 import time
 import unittest
 
-from planetbox import DEPS, TestCase, need_program, run
+from planetbox import BINARY, DEPS, Daemon, TestCase, free_port, need_program, run
 
 IPXE = os.path.join(DEPS, "ipxe", "ipxe-amd64.efi")
 IPXE_ARM = os.path.join(DEPS, "ipxe", "ipxe-arm64.efi")
@@ -275,8 +276,7 @@ class Refusals(MediaCase):
     def test_a_full_disk_leaves_nothing(self):
         # A file size limit stands for the full disk: the write fails in the middle of the image.
         nodes = self.nodes({"hostname": "n1.example"})
-        result = run("bash", "-c", 'trap "" XFSZ; ulimit -f 500; exec "$@"', "-", os.environ.get(
-            "PLANETBOX", os.path.join(os.path.dirname(DEPS), "build", "planetbox")), "media", "usb", "--nodes",
+        result = run("bash", "-c", 'trap "" XFSZ; ulimit -f 500; exec "$@"', "-", BINARY, "media", "usb", "--nodes",
             nodes, "--ca", self.ca, "--ipxe", IPXE, "--server", "https://c.example", "-o", self.path("out"))
         self.assertEqual(result.returncode, 1, result.stdout)
         self.assertIn("n1.example.usb.img", result.stderr)
@@ -385,6 +385,102 @@ class Check(MediaCase):
             bad[at] ^= 0xff
             result, _ = self.check(self.write("bad", bytes(bad)))
             self.assertIn(result.returncode, (0, 1), f"byte {at}: {result.stderr}")
+
+
+@unittest.skipUnless(os.path.exists(IPXE), "no iPXE: run tools/setup")
+@need_program("mtype")
+class State(TestCase):
+    """Nodes, keys and CA of a central server's state."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.template = tempfile.TemporaryDirectory(prefix="planetbox-test-state-")
+        log = os.path.join(cls.template.name, "log")
+        state = os.path.join(cls.template.name, "state")
+        up = Daemon([BINARY, "up", "--state", state, "--listen", "127.0.0.1", "--boot-port", free_port(),
+                     "--metrics-listen", "none", "--name", "central.example", "--admin", "a@b.example"], log)
+        try:
+            up.wait_for_line("planetbox is up", 60)
+        finally:
+            up.stop()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.template.cleanup()
+
+    def setUp(self):
+        super().setUp()
+        self.state = self.path("state")
+        shutil.copytree(os.path.join(self.template.name, "state"), self.state)
+
+    def adm(self, *args):
+        return self.ok("bootadm", "--state", self.state, *args)
+
+    def media(self, *args):
+        return self.planetbox("media", "usb", "--state", self.state, "-o", self.path("out"), *args)
+
+    def made(self, *args):
+        result = self.media(*args)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return {os.path.basename(f): digest(f) for f in glob.glob(self.path("out", "*"))}
+
+    def plnode(self, host):
+        text = subprocess.run(["mtype", "-i", self.path(f"out/{host}.usb.img") + ESP, "::/plnode.txt"],
+                              check=True, capture_output=True, text=True).stdout
+        return dict(line.split("=", 1) for line in text.replace('"', "").splitlines())
+
+    def test_record_key_server_and_ca_come_from_the_state(self):
+        self.adm("add", "n1.example", "--mac", "52:54:00:00:00:01", "--ipv4", "192.0.2.5", "--network",
+                 "192.0.2.5/24,192.0.2.1,192.0.2.53")
+        self.made("n1.example")
+        node = self.plnode("n1.example")
+        self.assertEqual((node["NET_DEVICE"], node["IP_METHOD"], node["IP_ADDRESS"], node["IP_DNS1"]),
+                         ("52:54:00:00:00:01", "static", "192.0.2.5", "192.0.2.53"))
+        self.assertRegex(node["BOOT_SERVER"], r"^https://central\.example:\d+$")
+        self.assertRegex(node["NODE_KEY"], r"^[A-Za-z0-9_-]{43}$")
+        self.assertRegex(node["KEY_RENEWAL_DATE"], r"^\d{4}/\d\d/\d\d at \d\d:\d\d \+0000$")
+        text = self.ok("media", "check", "--state", self.state, self.path("out/n1.example.usb.img"))
+        self.assertIn("sound", text)
+        self.assertIn("a node key was issued", self.adm("log", "n1.example"))
+        self.assertNotIn(node["NODE_KEY"], self.adm("log", "n1.example") + self.adm("show", "n1.example"))
+
+    def test_all_of_them_again_are_the_same_bytes(self):
+        self.adm("add", *(f"n{i}.example" for i in range(20)))
+        first = self.made("--all")
+        self.assertEqual(len(first), 20)
+        self.assertEqual(self.made("--all"), first)
+        self.assertEqual(self.made("n3.example", "n7.example"), first)
+
+    def test_a_new_key_only_when_asked_for(self):
+        self.adm("add", "n1.example")
+        self.made("n1.example")
+        old = self.plnode("n1.example")["NODE_KEY"]
+        self.made("n1.example", "--new-key")
+        new = self.plnode("n1.example")["NODE_KEY"]
+        self.assertNotEqual(new, old)
+        self.made("n1.example")
+        self.assertEqual(self.plnode("n1.example")["NODE_KEY"], new)
+
+    def test_a_key_that_was_not_made_here_is_not_guessed(self):
+        self.adm("add", "n1.example")
+        self.adm("key", "n1.example")
+        result = self.media("n1.example")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("--new-key", result.stderr)
+        self.made("n1.example", "--new-key")
+
+    def test_an_unknown_host_stops_the_call_before_any_key_is_issued(self):
+        self.adm("add", "n1.example")
+        result = self.media("n1.example", "gone.example")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("gone.example: there is no such host", result.stderr)
+        self.assertNotIn("key was issued", self.adm("log", "n1.example"))
+        self.assertEqual(self.media("bad name").returncode, 1)
+
+    def test_no_state(self):
+        result = self.planetbox("media", "usb", "n1.example", "--state", self.path("nowhere"))
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(self.path("nowhere"), result.stderr)
 
 
 @need_program("cpio")

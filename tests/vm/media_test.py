@@ -13,7 +13,7 @@ import threading
 import unittest
 import urllib.parse
 
-from planetbox import DEPS, TestCase, need_program, run
+from planetbox import DEPS, TestCase, free_port, need_program, run
 from vm import Vm
 
 OVMF = "/usr/share/ovmf/OVMF.fd"
@@ -210,8 +210,57 @@ class Firmware(TestCase):
         with self.boot(*self.usb(image), memory=512) as vm:
             vm.wait_for(r'HOST-LINE HOST_NAME="n1"', 40)
             vm.wait_for(r"MODE-LINE 600", 5)
-            line = vm.wait_for(r"CMDLINE .*$", 5).group()
+            line = vm.wait_for(r"CMDLINE .*\n", 5).group()
         self.assertIn(f"epoxy.stage1={self.server.url}/v1/boot/n1.example/stage1.json", line)
+
+
+@need_program("qemu-system-x86_64", "cpio")
+@unittest.skipUnless(os.path.exists(OVMF), "no OVMF")
+class Central(TestCase):
+    """The same with the real server: what `up`, `bootadm` and `media` make of a state fits together."""
+
+    def setUp(self):
+        super().setUp()
+        self.state, self.port = self.path("state"), free_port()
+        self.server = self.start("up", "--state", self.state, "--listen", "127.0.0.1", "--boot-port",
+                                 self.port, "--metrics-listen", "none", "--name", "10.0.2.2", "--admin",
+                                 "a@b.example")
+        self.server.wait_for_line("planetbox is up", 60)
+
+    def adm(self, *args):
+        return self.ok("bootadm", "--state", self.state, *args)
+
+    def boot(self, image, memory=512):
+        return Vm(nic=f"virtio-net-pci,romfile=,mac={MAC}", memory=memory,
+                  extra=["-bios", OVMF, *Firmware.usb(image)])
+
+    def test_from_the_medium_to_linux_by_bootd(self):
+        self.adm("add", "n1.example", "--mac", MAC)
+        self.adm("image", "add", "--version", "v1", "--kernel", KERNEL, "--initramfs",
+                 busybox_initramfs(self.dir), "--activate")
+        self.ok("media", "usb", "n1.example", "--state", self.state, "-o", self.path("out"))
+        with self.boot(self.path("out/n1.example.usb.img")) as vm:
+            vm.wait_for(r"planetbox: running the boot script", 40)
+            vm.wait_for(r'HOST-LINE HOST_NAME="n1"', 60)
+            vm.wait_for(r"MODE-LINE 600", 5)
+            line = vm.wait_for(r"CMDLINE .*\n", 5).group()
+        self.assertIn(f"epoxy.stage2=https://10.0.2.2:{self.port}/v1/boot/n1.example/", line)
+        self.assertIn(MAC, self.adm("show", "n1.example"))
+
+    def test_the_medium_of_a_deleted_node_and_a_replaced_key(self):
+        self.adm("add", "n1.example")
+        self.ok("media", "usb", "n1.example", "--state", self.state, "-o", self.path("out"))
+        # The grace time of the old key is over at once (it counts in seconds).
+        self.ok("media", "usb", "n1.example", "--state", self.state, "-o", self.path("new"), "--new-key",
+                "--grace", "1ms")
+        with self.boot(self.path("out/n1.example.usb.img"), memory=256) as vm:
+            vm.wait_for(r"\[B07\] The boot server refused this node", 45)
+        self.adm("delete", "n1.example")
+        result = self.planetbox("media", "usb", "n1.example", "--state", self.state)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("n1.example: there is no such host", result.stderr)
+        with self.boot(self.path("new/n1.example.usb.img"), memory=256) as vm:
+            vm.wait_for(r"\[B08\] The boot server does not know n1\.example", 45)
 
 
 if __name__ == "__main__":
