@@ -2,6 +2,7 @@
 // argument, and runs it. Knows nothing else; what it prints about applets comes from the table.
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -188,6 +189,15 @@ int dispatch(int argc, char** argv) {
 
 }  // namespace
 }  // namespace planetbox
+
+// What libstdc++ calls for an exception that nobody may catch. Its own prints the type's name in
+// words, and the demangler for that is 50 KB. Defined here, it is not linked.
+namespace __gnu_cxx {
+void __verbose_terminate_handler() {
+    fputs("planetbox: an exception left a noexcept function\n", stderr);
+    abort();
+}
+}  // namespace __gnu_cxx
 
 // Nothing of ours throws; what arrives here is the C++ library out of memory or a bug.
 int main(int argc, char** argv) {
