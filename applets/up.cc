@@ -20,6 +20,7 @@
 #include "net/address.h"
 #include "options.h"
 #include "plc/first_run.h"
+#include "plc/registry_store.h"
 #include "state.h"
 #include "sys/files.h"
 #include "sys/notify.h"
@@ -120,7 +121,7 @@ void show_progress(std::string_view what) {
 // Standard output goes to systemd's journal: it says so by device and inode.
 bool stdout_is_journal() {
     const char* stream = getenv("JOURNAL_STREAM");
-    struct stat info{};
+    struct stat info {};
     if (!stream || ::fstat(1, &info) < 0) return false;
     return strf("%ju:%ju", uintmax_t(info.st_dev), uintmax_t(info.st_ino)) == stream;
 }
@@ -315,12 +316,22 @@ Result<int> renew_beside(const CommandLine& line, const StateDir& state, const C
     return kExitOk;
 }
 
+// Mistakes that can be seen before anything is made are seen then.
+Status check_request(const StateDir& state, const UpConfig& config) {
+    if (!config.site.empty()) TRY_CONTEXT(check_login_base(config.site), "--site");
+    // Later runs have no use for the file, and it may be gone.
+    if (has_state(state) || config.admin_password_file.empty()) return {};
+    std::vector<std::string> warnings;
+    TRY_CONTEXT(read_password_file(config.admin_password_file, &warnings), "password file");
+    return {};
+}
+
 Result<int> run(const CommandLine& line) {
     RealClock clock;
     StateDir state(line.state);
     // A mistake in the options must be found before anything is made.
     Settings first = TRY(gather_settings(line, state, nullptr));
-    TRY(resolve_settings(first));
+    TRY(check_request(state, TRY(resolve_settings(first))));
     TRY(check_clock(clock));
     if (line.renew) {
         if (!has_state(state))

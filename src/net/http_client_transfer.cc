@@ -98,6 +98,7 @@ Status Transfer::set_url(const HttpClientOptions& options) {
                     str_cat(origin,
                             ": no CA certificate is given, so no https server can be "
                             "trusted; name the fleet's CA file"));
+    if (https_) TRY_CONTEXT(tls_check_ca(options.ca_pem), origin);
     return {};
 }
 

@@ -110,6 +110,16 @@ std::string TlsClientCheck::explain(std::string_view host, WallTime now) const {
     return "the server's certificate may not be used for this purpose";
 }
 
+Status tls_check_ca(const std::string& ca_pem) {
+    mbedtls_x509_crt chain;
+    mbedtls_x509_crt_init(&chain);
+    int result = mbedtls_x509_crt_parse(
+        &chain, reinterpret_cast<const unsigned char*>(ca_pem.c_str()), ca_pem.size() + 1);
+    mbedtls_x509_crt_free(&chain);
+    if (result == 0) return {};
+    return fail(Code::kInvalid, "the CA certificate cannot be read: it must be PEM");
+}
+
 void tls_prepare_client(void* ssl_config, TlsClientCheck* check) {
     auto* config = static_cast<mbedtls_ssl_config*>(ssl_config);
     mbedtls_ssl_conf_verify(config, verify, check);

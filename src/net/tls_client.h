@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/result.h"
 
 namespace planetbox {
 
@@ -36,6 +37,10 @@ struct TlsClientCheck {
     // One sentence, the gravest reason first: "the server's certificate is not from our CA: …".
     std::string explain(std::string_view host, WallTime now) const;
 };
+
+// kInvalid unless every certificate of the text can be read and there is one.  (libcurl would say
+// so, too, but leaks a little each time.)
+Status tls_check_ca(const std::string& ca_pem);
 
 // For CURLOPT_SSL_CTX_FUNCTION: `ssl_config` is the mbedtls_ssl_config that libcurl is about to
 // use.
