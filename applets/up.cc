@@ -263,10 +263,13 @@ private:
         });
     }
 
+    // Also stored, for bootadm and media, which make URLs of them.
     Result<std::vector<std::string>> names_now() {
-        std::unique_ptr<Database> db = TRY(open_state(state_.path(), StateAccess::kReadOnly));
+        std::unique_ptr<Database> db = TRY(open_state(state_.path()));
         Settings settings = TRY(gather_settings(line_, state_, db.get()));
-        return TRY(resolve_settings(settings)).names;
+        UpConfig config = TRY(resolve_settings(settings));
+        TRY(SettingsStore(*db).save(settings));
+        return config.names;
     }
 
     // A failure here must not stop a server that works: it is logged, and tried again in an hour.

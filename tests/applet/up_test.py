@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from planetbox import BINARY, TestCase, can_connect, free_port, need_program, need_root, run, wait_for
+from planetbox import BINARY, ROOT, TestCase, can_connect, free_port, need_program, need_root, run, wait_for
 
 READY = "planetbox is up."
 PASSWORD = re.compile(r"^Password +(\S+)", re.M)
@@ -307,6 +307,11 @@ class Supervision(UpCase):
         self.write("state/planetbox.conf", "name = renamed.example,127.0.0.1\n")
         up.send(signal.SIGHUP)
         up.wait_for_line("the names changed", 30)
+        # What bootadm and media make URLs of has changed, too.
+        def stored():
+            with sqlite3.connect(os.path.join(self.state, "state.db")) as db:
+                return db.execute("SELECT value FROM central_setting WHERE key = 'name'").fetchall()
+        wait_for(lambda: stored() == [("renamed.example,127.0.0.1",)], 10)
         self.assertEqual(children_of(up.pid), child)  # reloaded, not restarted
 
     def test_two_on_one_state(self):
@@ -415,6 +420,15 @@ class ConfigurationFile(UpCase):
                                        "WHERE key NOT IN ('name') ORDER BY 1").fetchall() +
                             db.execute("SELECT email, login_base FROM person, site").fetchall())
         self.assertEqual(rows[0], rows[1])
+
+    def test_the_example_in_contrib_is_right(self):
+        """Catches a key of the example that is not (or no longer) understood."""
+        text = read(os.path.join(ROOT, "contrib/planetbox.conf")).decode()
+        told = re.sub(r"^#([a-z-]+ = )", r"\1", text, flags=re.M)
+        self.assertEqual(len(re.findall(r"^[a-z-]+ = ", told, re.M)), 8)
+        complaint = self.refused("up", "--state", self.state, "--config", self.write("conf", told))
+        # Everything was accepted, up to the password file that is not there.
+        self.assertIn("password file: /run/credentials/planetbox-admin: No such file", complaint)
 
     def test_in_the_state_is_read_by_itself_and_the_command_line_wins(self):
         os.mkdir(self.state)
