@@ -156,6 +156,7 @@ void log_trust(const TrustSummary& summary) {
 struct Prepared {
     UpConfig config;
     TrustSummary trust;
+    bool names_guessed = false;
 };
 
 // Everything that is not there yet, in an order in which an interruption at any place leaves
@@ -168,7 +169,10 @@ Result<Prepared> prepare(const CommandLine& line, const StateDir& state, const C
     const UpConfig& config = prepared.config;
 
     std::vector<std::string> names = config.names;
-    if (names.empty() && present_server_names(state).empty()) names = own_names();
+    if (names.empty() && present_server_names(state).empty()) {
+        names = own_names();
+        prepared.names_guessed = true;
+    }
     Trust trust(state, clock, show_progress);
     prepared.trust = TRY(trust.ensure(names, line.renew));
     if (!prepared.trust.created) log_trust(prepared.trust);
@@ -188,7 +192,9 @@ void print_summary(const StateDir& state, const Prepared& prepared) {
     std::string url = base_url(trust.names.front(), config.boot_port);
     printf("\nplanetbox is up.\n");
     printf("  boot server   %s\n", url.c_str());
-    printf("  names         %s\n", join(trust.names, ", ").c_str());
+    printf(
+        "  names         %s%s\n", join(trust.names, ", ").c_str(),
+        prepared.names_guessed ? "   (guessed; --name HOST,IP... says what machines call it)" : "");
     if (!config.metrics_listen.empty())
         printf("  metrics       http://%s/metrics\n", config.metrics_listen.c_str());
     printf("  state         %s\n", state.path().c_str());
