@@ -108,7 +108,7 @@ class Node:
 
     def direct_cmdline(self):
         return (f'epoxy.stage1={self.central.url}/v1/boot/{self.name}/stage1.json '
-                f'epoxy.hostname={self.name} panic=10')
+                f'epoxy.hostname={self.name} quiet panic=10')
 
     def power_on(self, stack):
         self.vm = stack.enter_context(self.machine(self.medium()))
@@ -152,7 +152,7 @@ def run(args, directory, steps, stack):
     central = stack.enter_context(Central(directory))
     steps.done(f'central server up at {central.url} (state: {central.state})')
     central.bootadm('image', 'add', 'planetbox', '--version', 'testbed', '--kernel', KERNEL,
-                    '--initramfs', INITRAMFS, '--cmdline', 'console=ttyS0 panic=10', '--activate')
+                    '--initramfs', INITRAMFS, '--cmdline', 'console=ttyS0 quiet panic=10', '--activate')
     steps.done('image "planetbox" imported: kernel, initramfs, this site\'s CA')
     nodes = []
     for number in range(1, args.nodes + 1):
