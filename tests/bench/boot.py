@@ -17,7 +17,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'lib'))
-from central import Central, free_port, wait_until  # noqa: E402
+from central import Central, command, reachable  # noqa: E402
+from planetbox import BINARY, Daemon, free_port, wait_for  # noqa: E402
 
 ROUNDS = 5
 SERVER_CPU, CLIENT_CPU = '0', '1'
@@ -57,18 +58,12 @@ http {{
     def __enter__(self):
         self.process = subprocess.Popen(pinned(SERVER_CPU, 'nginx', '-c', self.conf, '-p', self.root),
                                         start_new_session=True)
-        wait_until(lambda: _answers(self.port), 10, 'nginx answers')
+        wait_for(lambda: reachable(self.port), 10, 'nginx answers')
         return self
 
     def __exit__(self, *unused):
         self.process.terminate()
         self.process.wait(10)
-
-
-def _answers(port):
-    import socket
-    with socket.socket() as probe:
-        return probe.connect_ex(('127.0.0.1', port)) == 0
 
 
 def tls_settings(directory, suite):
@@ -108,6 +103,24 @@ def stream(url, ca):
     return float(speed)
 
 
+def host_name(number):
+    return f'node{number:04d}.storm.example'
+
+
+def add_hosts(central, count):
+    inventory = [{'hostname': host_name(i), 'ipv4': '127.0.0.1'} for i in range(count)]
+    central.bootadm('sync', '-', input=json.dumps(inventory))
+
+
+def add_image(central, directory, name, size):
+    """An image of random bytes; returns its path on the server and its file here."""
+    path = os.path.join(directory, name)
+    with open(path, 'wb') as f:
+        f.write(os.urandom(size))
+    central.bootadm('image', 'add', name, '--version', 'v1', '--file', f'image={path}', '--no-overlay')
+    return f'/v1/storage/v1/{name}/image', path
+
+
 def interleave(ours, theirs, rounds=ROUNDS):
     """Runs the two in turn; returns medians of ours, theirs and of the ratios, and the failures of ours."""
     a, b, bad = [], [], 0
@@ -133,7 +146,7 @@ def rss_kib(pid, field='VmRSS'):
 
 
 def bench_stage1(central, nginx, directory, limit):
-    body = central.curl('/v1/boot/node0000.storm.example/stage1.ipxe')
+    body = central.get(f'/v1/boot/{host_name(0)}/stage1.ipxe')
     with open(os.path.join(nginx.root, 'stage1.ipxe'), 'wb') as f:
         f.write(body)
     script = os.path.join(directory, 'hosts.lua')
@@ -163,10 +176,11 @@ def bench_handshake(central, nginx, directory, limit):
 
 
 def bench_stream(central, nginx, directory, limit):
-    shutil.copy(central.image_file, os.path.join(nginx.root, 'image'))
+    path, file = add_image(central, directory, 'bench', IMAGE_MB << 20)
+    shutil.copy(file, os.path.join(nginx.root, 'image'))
     ca = os.path.join(central.state, 'ca', 'root.crt')
     ours, theirs, ratios, _ = interleave(
-        lambda: (stream(f'https://127.0.0.1:{central.port}{central.image_path}', ca), 0),
+        lambda: (stream(f'https://127.0.0.1:{central.port}{path}', ca), 0),
         lambda: (stream(f'https://127.0.0.1:{nginx.port}/image', ca), 0))
     best = limit['aes256_gcm_bytes_per_second']
     row(f'one {IMAGE_MB} MB image', ours / 1e6, theirs / 1e6, ratios, 'MB/s',
@@ -174,16 +188,17 @@ def bench_stream(central, nginx, directory, limit):
 
 
 def bench_storm(central, nginx, directory, limit):
+    path, _ = add_image(central, directory, 'storm', STORM_MB << 20)
     out = subprocess.run(pinned(CLIENT_CPU, os.path.join(ROOT, 'build', 'bench_storm'),
                                 '--url', f'https://127.0.0.1:{central.port}',
                                 '--ca', os.path.join(central.state, 'ca', 'root.crt'),
-                                '--count', str(HOSTS), '--image', central.storm_path),
+                                '--count', str(HOSTS), '--image', path),
                          capture_output=True, text=True, timeout=900)
     if not out.stdout:
         sys.exit(f'storm: {out.stderr}')
     result = json.loads(out.stdout)
     spread = result['slowest_seconds'] / result['fastest_seconds']
-    peak = rss_kib(central.daemon_pid(), 'VmHWM')
+    peak = rss_kib(central.children()['bootd'], 'VmHWM')
     print(f'storm of {result["nodes"]} nodes, {STORM_MB} MB each: {result["failed"]} failed, '
           f'{result["seconds"]:.1f} s, {result["image_bytes"] / result["seconds"] / 1e6:.0f} MB/s, '
           f'slowest/fastest {spread:.2f} (goal ≤ 3), server peak {peak / 1024:.0f} MiB (goal ≤ 200)')
@@ -194,18 +209,27 @@ def bench_storm(central, nginx, directory, limit):
 def bench_media(central, nginx, directory, limit):
     out = os.path.join(directory, 'media')
     begun = time.monotonic()
-    central.planetbox('media', 'usb', '--state', central.state, '--all', '--server',
-                      f'https://127.0.0.1:{central.port}', '-o', out)
+    command('media', 'usb', '--state', central.state, '--all', '--server',
+            f'https://127.0.0.1:{central.port}', '-o', out, timeout=300)
     seconds = time.monotonic() - begun
     count = len([f for f in os.listdir(out) if f.endswith('.img')])
     print(f'media: {count} USB images in {seconds:.1f} s (goal: 1,000 in ≤ 30 s)')
 
 
 def bench_idle(central, nginx, directory, limit):
-    starts = []
-    for _ in range(ROUNDS):
-        starts.append(central.time_to_ready('bootd'))
-    print(f'bootd: idle {central.idle_rss_kib() / 1024:.1f} MiB RSS (goal ≤ 12), start to ready '
+    starts, sizes = [], []
+    for round_number in range(ROUNDS):
+        log = os.path.join(directory, f'idle{round_number}.log')
+        begun = time.monotonic()
+        daemon = Daemon([BINARY, 'bootd', '--state', central.state, '--listen', '127.0.0.1', '--port',
+                         free_port(), '--metrics-listen', f'127.0.0.1:{free_port()}'], log)
+        try:
+            wait_for(lambda: '"ready"' in daemon.output(), 10, 'bootd is ready', every=0.001)
+            starts.append(time.monotonic() - begun)
+            sizes.append(rss_kib(daemon.pid))
+        finally:
+            daemon.stop()
+    print(f'bootd: idle {statistics.median(sizes) / 1024:.1f} MiB RSS (goal ≤ 12), start to ready '
           f'{statistics.median(starts) * 1000:.0f} ms (goal ≤ 50)')
 
 
@@ -222,10 +246,8 @@ def main():
         limit = json.loads(subprocess.run(
             pinned(SERVER_CPU, os.path.join(ROOT, 'build', 'bench_tls_limit')),
             capture_output=True, text=True, check=True).stdout)
-        with Central(directory, cpu=SERVER_CPU) as central:
-            central.add_hosts(f'node{i:04d}.storm.example' for i in range(HOSTS))
-            central.image_path, central.image_file = central.add_image('bench', IMAGE_MB << 20)
-            central.storm_path, _ = central.add_image('storm', STORM_MB << 20)
+        with Central(directory, names='127.0.0.1,localhost', prefix=pinned(SERVER_CPU)) as central:
+            add_hosts(central, HOSTS)
             with Nginx(directory, central.state) as nginx:
                 print(f'{"":<34} {"planetbox":>12} {"nginx":>12}        ratio (min–max)')
                 for name in wanted:
