@@ -1,6 +1,7 @@
 #include "stage/failure.h"
 
 #include "base/strings.h"
+#include "net/http_client.h"
 #include "wire/failure_code.h"
 
 namespace planetbox {
@@ -11,27 +12,29 @@ bool contains(const Error& error, std::string_view word) {
     return error.message().find(word) != std::string::npos;
 }
 
+// A connection that breaks in a download is a download's trouble; before any answer it is the
+// server's.
 std::string_view code_of_transport(Phase phase, const Error& error) {
-    switch (error.code()) {
-        case Code::kDenied:
-            return contains(error, "expired") || contains(error, "not valid yet") ||
-                           contains(error, "not yet valid")
-                       ? kFailDates
-                       : kFailUntrusted;
-        case Code::kUnavailable:
-            return contains(error, "resolve")  ? kFailDns
-                   : phase == Phase::kDownload ? kFailDownload
-                                               : kFailConnect;
-        case Code::kTimeout:
-            return phase == Phase::kDownload ? kFailDownload : kFailConnect;
-        case Code::kProtocol:
-            return phase == Phase::kDownload ? kFailDownload : kFailServer;
-        case Code::kInvalid:
-        case Code::kTooLarge:
-            return phase == Phase::kDownload ? kFailDownload : kFailAction;
-        default:
-            return kFailInternal;
+    const std::string_view broken = phase == Phase::kDownload ? kFailDownload : kFailConnect;
+    switch (http_failure(error)) {
+        case HttpFailure::kDns:
+            return kFailDns;
+        case HttpFailure::kConnect:
+            return kFailConnect;
+        case HttpFailure::kUntrusted:
+            return kFailUntrusted;
+        case HttpFailure::kDates:
+            return kFailDates;
+        case HttpFailure::kTls:
+            return kFailUntrusted;
+        case HttpFailure::kTransfer:
+            return broken;
+        case HttpFailure::kOther:
+            break;
     }
+    if (error.code() == Code::kUnavailable || error.code() == Code::kTimeout) return broken;
+    if (error.code() == Code::kIo) return kFailInternal;
+    return phase == Phase::kDownload ? kFailDownload : kFailServer;
 }
 
 }  // namespace
