@@ -170,7 +170,7 @@ int bootclient_main(int argc, char** argv) {
     const bool child_of_init = ::getppid() == 1;
     BootclientOptions options;
     Options opt("bootclient", kAbout);
-    opt.go_style();
+    opt.go_style(/*environment=*/false);
     declare(opt, options);
     if (std::optional<int> code = opt.parse(argc, argv)) return *code;
     return run(options, child_of_init);

@@ -250,8 +250,9 @@ Options& Options::sub_optional() {
     return *this;
 }
 
-Options& Options::go_style() {
+Options& Options::go_style(bool environment) {
     spec_->go_style = true;
+    spec_->go_environment = environment;
     return *this;
 }
 

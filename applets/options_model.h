@@ -45,6 +45,7 @@ struct CommandSpec {
     std::vector<CommandSpec*> sub_specs;  // the same, in the same order
     bool sub_optional = false;
     bool go_style = false;
+    bool go_environment = false;
     bool config_file = false;
     bool chosen = false;
 

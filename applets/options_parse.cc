@@ -284,12 +284,12 @@ Status Parser::store() {
     return {};
 }
 
-void name_environment(CommandSpec& command, bool go_style) {
+void name_environment(CommandSpec& command, bool go_style, bool environment) {
     command.go_style = go_style;
     for (const auto& spec : command.options)
-        if (go_style && spec->env.empty() && spec->long_name().starts_with("--"))
+        if (environment && spec->env.empty() && spec->long_name().starts_with("--"))
             spec->env = env_name(spec->long_name());
-    for (CommandSpec* sub : command.sub_specs) name_environment(*sub, go_style);
+    for (CommandSpec* sub : command.sub_specs) name_environment(*sub, go_style, environment);
 }
 
 void forget(CommandSpec& command) {
@@ -301,7 +301,7 @@ void forget(CommandSpec& command) {
 
 ParseOutcome parse_words(CommandSpec& root, const std::vector<std::string>& words) {
     forget(root);
-    name_environment(root, root.go_style);
+    name_environment(root, root.go_style, root.go_environment);
     Parser parser(root);
     const Status status = parser.parse(words);
     ParseOutcome outcome{.command = &parser.command(), .help = parser.help()};

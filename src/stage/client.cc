@@ -280,7 +280,9 @@ Status BootClient::report(const std::optional<Failure>& failure) {
         stage.substr(stage.find('.') == std::string_view::npos ? 0 : stage.find('.') + 1);
     report.uptime_seconds = uptime_seconds();
     auto url = kargs_.find(options_.report);
-    if (url == kargs_.end()) return fail(Code::kNotFound, std::string(kNoUrl));
+    if (url == kargs_.end())
+        return fail(Code::kNotFound,
+                    str_cat(kNoUrl, ": no ", options_.report, " among the kernel arguments"));
     if (options_.dryrun) {
         say("Report (not sent): " + report.message());
         return {};
