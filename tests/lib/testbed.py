@@ -159,7 +159,6 @@ def run(args, directory, steps, stack):
         name = f'node{number}.{DOMAIN}'
         central.bootadm('add', name, '--auth', 'key')
         nodes.append(Node(name, args, directory, central))
-        central.bootadm('key', name)
     for node in nodes:
         node.power_on(stack)
         steps.done(f'{node.short}: power on, from {"the kernel" if args.direct else args.medium}')
