@@ -102,7 +102,7 @@ class Node:
         with open(initramfs, 'wb') as out:
             out.write(self.central.get('/v1/storage/latest/planetbox/initramfs'))
             out.write(b'\0' * (-out.tell() % 4))
-            with open(os.path.join(medium, f'{self.name}.cpio'), 'rb') as own:
+            with open(os.path.join(medium, 'host', f'{self.name}.initrd'), 'rb') as own:
                 out.write(own.read())
         return initramfs
 
