@@ -181,6 +181,7 @@ Result<Prepared> prepare(const CommandLine& line, const StateDir& state, const C
     FirstRunOutcome made = TRY(ensure_first_run(*db, clock, request));
     TRY(show_password(state, made));
     if (!made.new_site.empty()) printf("Site %s: made.\n", made.new_site.c_str());
+    fflush(stdout);
     for (const std::string& note : made.notes) log_warning(kComponent, note);
     TRY_CONTEXT(SettingsStore(*db).save(settings), "store the settings");
     return prepared;

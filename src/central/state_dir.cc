@@ -23,9 +23,9 @@ std::string without_trailing_slashes(std::string path) {
 // What may lie in a directory that holds no state yet: our own leftovers of an interrupted first
 // run, the operator's configuration, and what a fresh file system brings along.
 bool is_expected_entry(std::string_view name) {
-    static constexpr std::array<std::string_view, 10> kExpected = {
-        "lock", "planetbox.conf", "ca",    "ca.new",     "tls",
-        "keys", "images",         "cache", "lost+found", "initial-admin-password"};
+    static constexpr std::array<std::string_view, 11> kExpected = {
+        "lock",  "planetbox.conf", "rescue_keys",           "ca", "ca.new", "tls", "keys", "images",
+        "cache", "lost+found",     "initial-admin-password"};
     return std::find(kExpected.begin(), kExpected.end(), name) != kExpected.end() ||
            name.starts_with("state.db") || name.ends_with(".conf");
 }
@@ -45,7 +45,7 @@ Status refuse_foreign_directory(const StateDir& state) {
 Status ensure_dir(const std::string& path, mode_t mode, std::vector<std::string>* repaired) {
     if (::mkdir(path.c_str(), mode) == 0) return {};
     if (errno != EEXIST) return fail_errno(path);
-    struct stat info{};
+    struct stat info {};
     if (::lstat(path.c_str(), &info) < 0) return fail_errno(path);
     // images/ and cache/ are often links to a larger disk; keys never are.
     if (S_ISLNK(info.st_mode) && (mode & 0007) != 0 && ::stat(path.c_str(), &info) < 0)
@@ -62,7 +62,7 @@ Status ensure_dir(const std::string& path, mode_t mode, std::vector<std::string>
 }
 
 Status narrow_secret(const std::string& path, std::vector<std::string>* repaired) {
-    struct stat info{};
+    struct stat info {};
     if (::lstat(path.c_str(), &info) < 0) return errno == ENOENT ? Status{} : fail_errno(path);
     if ((info.st_mode & 0077) == 0 || !S_ISREG(info.st_mode)) return {};
     if (::chmod(path.c_str(), 0600) < 0) return fail_errno(path);
@@ -75,7 +75,7 @@ Status narrow_secret(const std::string& path, std::vector<std::string>* repaired
 }
 
 struct flock whole_file_lock() {
-    struct flock lock{};
+    struct flock lock {};
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
     return lock;
@@ -115,7 +115,7 @@ Status prepare_state_dir(const StateDir& state, std::vector<std::string>* repair
 }
 
 Result<ActAsOwner> ActAsOwner::of(const StateDir& state) {
-    struct stat info{};
+    struct stat info {};
     if (::geteuid() != 0 || ::stat(state.path().c_str(), &info) < 0 || info.st_uid == 0)
         return ActAsOwner(false);
     if (::setegid(info.st_gid) < 0) return fail_errno("act as the owner of the state");
