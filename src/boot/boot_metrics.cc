@@ -2,6 +2,8 @@
 
 namespace planetbox {
 
+static constexpr size_t kMaxHosts = 100'000;
+
 BootMetrics::BootMetrics(Registry& r)
     : stage1_total(
           r.counter("epoxy_stage1_total", "Stage 1 requests answered, by machine.", {"machine"})),
@@ -37,7 +39,11 @@ BootMetrics::BootMetrics(Registry& r)
           "bootd_requests_refused_total",
           "Requests and connections refused before a handler saw them, by reason.", {"reason"})),
       proxy(r.counter("bootd_storage_proxy_requests_total",
-                      "Storage proxy requests, by how they were answered.", {"result"})) {}
+                      "Storage proxy requests, by how they were answered.", {"result"})) {
+    // One series a host on record.
+    for (Gauge* gauge : {&last_boot, &last_success}) gauge->allow_series(kMaxHosts);
+    stage1_total.allow_series(kMaxHosts);
+}
 
 void BootMetrics::raise_to(Counter& counter, const LabelValues& labels, double total) {
     double& seen = seen_[{&counter, labels}];

@@ -43,23 +43,41 @@ void BootService::note_file(const HttpExchange& exchange, std::string_view path)
     commits_.submit([this, fetched, id] { return store_.add_event(id, fetched); }, [](Status) {});
 }
 
+void BootService::count_stage1(const std::string& hostname) {
+    auto found = stage1_series_.find(hostname);
+    if (found == stage1_series_.end())
+        found = stage1_series_.emplace(hostname, metrics_.stage1_total.with({hostname})).first;
+    found->second.add();
+}
+
+void BootService::count_request(Kind kind, const HttpExchange& exchange) {
+    const std::string code = strf("%d", exchange.status);
+    const int key = int(kind) * 1000 + exchange.status;
+    auto found = route_series_.find(key);
+    if (found == route_series_.end()) {
+        const std::string name(route_name(kind));
+        const RouteSeries series{metrics_.request_duration.with({name, code}),
+                                 metrics_.sent_bytes.with({name})};
+        found = route_series_.emplace(key, series).first;
+    }
+    const double seconds = double(exchange.duration.count()) / 1000;
+    found->second.duration.observe(seconds);
+    found->second.sent_bytes.add(double(exchange.bytes_sent));
+    if (kind == Kind::kStage1Ipxe) metrics_.stage1_duration.observe({code}, seconds);
+}
+
 void BootService::observe(const HttpExchange& exchange) {
     const BootRoute route = parse_boot_route(exchange.request.path);
-    const std::string name(route_name(route.kind));
-    const std::string code = strf("%d", exchange.status);
-    const double seconds = double(exchange.duration.count()) / 1000;
-    metrics_.request_duration.observe({name, code}, seconds);
-    metrics_.sent_bytes.add({name}, double(exchange.bytes_sent));
-    if (route.kind == Kind::kStage1Ipxe) metrics_.stage1_duration.observe({code}, seconds);
+    count_request(route.kind, exchange);
     if (route.kind == Kind::kStorage) note_file(exchange, route.path);
     if (!config_.access_log) return;
     // Neither path nor query nor body: they hold ids.
     log_info("bootd", "request",
              {{"peer", exchange.request.peer.address.text()},
               {"method", printable(exchange.request.method, 16)},
-              {"route", name},
+              {"route", std::string(route_name(route.kind))},
               {"host", printable(route.hostname, 64)},
-              {"status", code},
+              {"status", strf("%d", exchange.status)},
               {"bytes", strf("%llu", static_cast<unsigned long long>(exchange.bytes_sent))},
               {"ms", strf("%lld", static_cast<long long>(exchange.duration.count()))},
               {"completed", exchange.completed ? "yes" : "no"}});

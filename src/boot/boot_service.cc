@@ -90,8 +90,7 @@ std::string BootService::base_url(const HttpRequest& request) const {
         if (!iequals_ascii(known.host, asked.host)) continue;
         const bool v6 = known.host.find(':') != known.host.npos;
         std::string url = str_cat(scheme, v6 ? "[" : "", known.host, v6 ? "]" : "");
-        const std::string_view port = asked.port.empty() ? known.port : asked.port;
-        if (is_port(port)) url += str_cat(":", port);
+        if (is_port(asked.port)) url += str_cat(":", asked.port);
         return url;
     }
     if (config_.public_names.empty()) return str_cat(scheme, "localhost");

@@ -108,6 +108,8 @@ private:
     void run_extension(const CallPtr& call, const ExtensionRecord& record);
 
     // boot_observe.cc
+    void count_stage1(const std::string& hostname);
+    void count_request(BootRoute::Kind kind, const HttpExchange& exchange);
     void remember_address(const CallPtr& call);
     void note_file(const HttpExchange& exchange, std::string_view path);
 
@@ -128,6 +130,13 @@ private:
         std::set<std::string> files;
     };
     std::unordered_map<std::string, Downloads> by_address_;
+    // Series of metrics that every request counts in, found once.
+    struct RouteSeries {
+        Histogram::Handle duration;
+        Counter::Handle sent_bytes;
+    };
+    std::unordered_map<int, RouteSeries> route_series_;               // by route and status
+    std::unordered_map<std::string, Counter::Handle> stage1_series_;  // by host
     std::unordered_map<std::string, MonoTime> last_refusal_;
 };
 

@@ -156,7 +156,7 @@ void BootService::stage1(const CallPtr& call) {
                     [this, call](Status status) {
                         if (status && call->response.status == 200) {
                             remember_address(call);
-                            metrics_.stage1_total.add({call->hostname});
+                            count_stage1(call->hostname);
                         }
                         reply_later(call, std::move(status));
                     });

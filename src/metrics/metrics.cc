@@ -12,17 +12,14 @@ namespace planetbox {
 
 namespace {
 
-constexpr size_t kMaxSeries = 1000;
-
 // The cell of these label values, made when absent.
 template <typename Cell>
 Cell& series(std::map<LabelValues, Cell>& cells, const LabelValues& labels, size_t label_count,
-             const Cell& fresh) {
+             const Cell& fresh, size_t limit = kMaxSeries) {
     CHECK(labels.size() == label_count);
     auto found = cells.find(labels);
     if (found != cells.end()) return found->second;
-    if (cells.size() < kMaxSeries || label_count == 0)
-        return cells.emplace(labels, fresh).first->second;
+    if (cells.size() < limit || label_count == 0) return cells.emplace(labels, fresh).first->second;
     return cells.emplace(LabelValues(label_count, "other"), fresh).first->second;
 }
 
@@ -111,14 +108,14 @@ void Counter::Handle::add(double by) {
 }
 
 Counter::Handle Counter::with(const LabelValues& labels) {
-    return Handle(&series(values_, labels, label_count_, 0.0));
+    return Handle(&series(values_, labels, label_count_, 0.0, max_series_));
 }
 
 void Gauge::set(const LabelValues& labels, double value) {
-    series(values_, labels, label_count_, 0.0) = value;
+    series(values_, labels, label_count_, 0.0, max_series_) = value;
 }
 void Gauge::add(const LabelValues& labels, double by) {
-    series(values_, labels, label_count_, 0.0) += by;
+    series(values_, labels, label_count_, 0.0, max_series_) += by;
 }
 void Gauge::remove(const LabelValues& labels) { values_.erase(labels); }
 void Gauge::clear() { values_.clear(); }

@@ -11,8 +11,9 @@
 //     Counter::Handle expired = refused.with({"expired"});
 //     expired.add();
 //
-// Label values come from closed sets, never from a peer: a metric holds at most 1,000 series, and
-// what would be one more is counted in a series whose label values all read "other".
+// Label values come from closed sets, never from a peer: a metric holds at most kMaxSeries series
+// (unless allow_series() says more), and what would be one more is counted in a series whose label
+// values all read "other".
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,7 @@
 namespace planetbox {
 
 using LabelValues = std::vector<std::string>;
+inline constexpr size_t kMaxSeries = 1000;
 
 // Counters only rise: a negative or not-finite `by` is a bug (CHECK).
 class Counter {
@@ -42,11 +44,14 @@ public:
 
     void add(const LabelValues& labels = {}, double by = 1) { with(labels).add(by); }
     Handle with(const LabelValues& labels);  // the series exists from now on, at 0
+    // For labels whose closed set is larger, as the hosts on record are.
+    void allow_series(size_t count) { max_series_ = count; }
 
 private:
     friend class Registry;
     std::map<LabelValues, double> values_;
     size_t label_count_ = 0;
+    size_t max_series_ = kMaxSeries;
 };
 
 class Gauge {
@@ -56,11 +61,13 @@ public:
     void add(const LabelValues& labels, double by);  // may be negative
     void remove(const LabelValues& labels);
     void clear();  // removes every series, before on_collect sets them anew
+    void allow_series(size_t count) { max_series_ = count; }
 
 private:
     friend class Registry;
     std::map<LabelValues, double> values_;
     size_t label_count_ = 0;
+    size_t max_series_ = kMaxSeries;
 };
 
 class Histogram {

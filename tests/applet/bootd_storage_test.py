@@ -11,7 +11,7 @@ import time
 import unittest
 
 from boothost import Answer, BootTestCase, remove_template
-from planetbox import free_port, run, wait_for
+from planetbox import ROOT, free_port, run, wait_for
 
 HOST = 'n1.example.org'
 
@@ -144,6 +144,23 @@ class Images(BootTestCase):
         self.assertNotIn('rescue', script.text)
         self.assertIn('planetbox.rescue', self.get('/v1/storage/latest/planetbox/rescue.ipxe').text)
         self.assertIn('commands', self.get('/v1/storage/latest/planetbox/stage3post.json').json['v1'])
+
+    def test_generated_actions_are_the_golden_ones(self):
+        """A node in the field runs these: a change of a template must be seen and wanted."""
+        self.write('k', b'kernel')
+        self.write('i', b'initramfs')
+        self.adm('extension', 'add', 'allocate_k8s_token', '--command', '/bin/true')
+        self.add('2026.11', '--no-overlay')
+        for name in ('stage1to2.ipxe', 'rescue.ipxe', 'stage1to2.json', 'stage2to3.json', 'stage3post.json',
+                     'rescue.json'):
+            text = self.get(f'/v1/storage/2026.11/planetbox/{name}').text
+            text = text.replace(f'127.0.0.1:{self.port}', 'boot.example.org')
+            golden = os.path.join(ROOT, 'ipxe', 'golden', name)
+            if os.environ.get('PLANETBOX_WRITE_GOLDEN'):
+                with open(golden, 'w', encoding='utf-8') as f:
+                    f.write(text)
+            with open(golden, encoding='utf-8') as f:
+                self.assertEqual(text, f.read(), name)
 
     def test_own_actions_win_and_get_the_hashes_they_lack(self):
         base = f'https://127.0.0.1:{self.port}/v1/storage'
@@ -318,6 +335,22 @@ class Extensions(BootTestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(answers, {host: {'for': host} for host in hosts})
+
+    def test_the_example_hands_out_join_parameters(self):
+        kubeadm = self.write('kubeadm', '#!/bin/sh\nprintf "%s\\n" "$*" > "$0.args"\n'
+                             'echo "kubeadm join 192.0.2.1:6443 --token abcdef.0123456789abcdef '
+                             '--discovery-token-ca-cert-hash sha256:00ff "\n', 0o755)
+        self.bootd.stop()
+        os.environ['KUBEADM'] = kubeadm
+        self.addCleanup(os.environ.pop, 'KUBEADM')
+        self.start_bootd()
+        self.adm('extension', 'add', 'cmd', '--command', os.path.join(ROOT, 'contrib/extensions/kubeadm-join'))
+        answer = self.post(self.stage1(HOST)['epoxy.cmd'])
+        self.assertEqual(answer.json, {'api_address': '192.0.2.1:6443', 'token': 'abcdef.0123456789abcdef',
+                                       'ca_hash': 'sha256:00ff'})
+        with open(kubeadm + '.args') as f:
+            self.assertEqual(f.read(), 'token create --ttl 5m --print-join-command --description '
+                             f'Allow {HOST} to join the cluster\n')
 
     def test_a_slow_command_is_killed_and_a_failing_one_is_500(self):
         marker = self.path('pid')
