@@ -31,7 +31,9 @@ constexpr std::string_view kAbout =
     "    planetbox media usb node1.example -o media\n"
     "    planetbox media usb --all -o media\n"
     "    planetbox media check media/node1.example.usb.img\n"
-    "    dd if=media/node1.example.usb.img of=/dev/sdX bs=1M conv=fsync\n";
+    "    dd if=media/node1.example.usb.img of=/dev/sdX bs=1M conv=fsync\n"
+    "\n"
+    "Exit codes: 0 done, 1 could not be done (check: a medium is not sound), 2 bad usage.\n";
 
 void add_node_options(Options& sub, MediaArguments& a) {
     sub.list("HOST", &a.hosts, "nodes of the state");
@@ -150,6 +152,8 @@ Status make_images(const MediaArguments& a, MediumKind kind, const char* suffix)
     MediaKit kit = TRY(kind == MediumKind::kBootcd ? gather_bootcd_kit(a) : gather_ipxe_kit(a));
     std::vector<MediumSpec> specs = TRY(gather_nodes(a));
     TRY(make_dirs(a.output));
+    const bool list = a.json || specs.size() == 1 || !::isatty(2);
+    const MonoTime start = RealClock().mono();
     {
         Progress progress(specs.size());
         for (size_t i = 0; i < specs.size(); ++i) {
@@ -157,10 +161,13 @@ Status make_images(const MediaArguments& a, MediumKind kind, const char* suffix)
             Image image = TRY_CONTEXT(make_medium(kind, kit, specs[i], options), host);
             std::string path = str_cat(a.output, "/", host, suffix);
             TRY(write_image(path, image));
-            if (specs.size() == 1 || !::isatty(2)) say_made(a, path, image.size(), specs[i]);
+            if (list) say_made(a, path, image.size(), specs[i]);
             progress.step(i + 1);
         }
     }
+    if (!list)
+        std::printf("%zu media in %s, %s\n", specs.size(), a.output.c_str(),
+                    human_duration(RealClock().mono() - start).c_str());
     return sync_directory(a.output);
 }
 

@@ -52,10 +52,16 @@ std::string network_lines(const Plnode& node, ScriptHome home) {
     set("dns6", dns6);
     out += "iflinkwait --timeout 10000 net${nic} || goto no_link\n";
     if (v4) return out + "goto ask";
-    out += "ifconf --configurator dhcp --timeout 20000 net${nic} && goto ask ||\n";
-    if (v6) return out + "goto ask";
+    if (v6) {
+        // Where IPv6 is static, IPv4 may not exist at all.  A failed ifconf closes the interface.
+        return out +
+               "ifconf --configurator dhcp --timeout 10000 net${nic} && goto ask ||\n"
+               "ifopen net${nic} ||\ngoto ask";
+    }
     return out +
-           "ifconf --configurator ipv6 --timeout 10000 net${nic} && goto ask ||\ngoto no_address";
+           "ifconf --configurator dhcp --timeout 20000 net${nic} && goto ask ||\n"
+           "ifconf --configurator ipv6 --timeout 10000 net${nic} && goto ask ||\n"
+           "goto no_address";
 }
 
 std::string mac_file_name(std::string_view mac) {

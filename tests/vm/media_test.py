@@ -6,6 +6,7 @@ The server is Python's here, so that it can also be the wrong one.
 import glob
 import http.server
 import os
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -32,19 +33,22 @@ echo "CMDLINE $(/bin/busybox cat /proc/cmdline)"
 
 
 class BootServer:
-    """HTTPS with a certificate for 10.0.2.2, the host as QEMU's guests see it."""
+    """HTTPS with a certificate for the host as QEMU's guests see it: 10.0.2.2, or fec0::2 for ::1."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, v6=False):
+        guest, host, family = (("fec0::2", "::1", socket.AF_INET6) if v6 else
+                               ("10.0.2.2", "127.0.0.1", socket.AF_INET))
+
         def openssl(*args):
             result = run("openssl", *args, cwd=directory)
             assert result.returncode == 0, result.stderr
         for name in ("ca", "other"):
             openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", f"/CN={name}",
                     "-keyout", name + ".key", "-out", name + ".crt")
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=10.0.2.2", "-keyout", "server.key",
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=boot", "-keyout", "server.key",
                 "-out", "server.csr")
         with open(os.path.join(directory, "ext"), "w", encoding="ascii") as f:
-            f.write("subjectAltName=IP:10.0.2.2\nextendedKeyUsage=serverAuth\n")
+            f.write(f"subjectAltName=IP:{guest}\nextendedKeyUsage=serverAuth\n")
         openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
                 "-days", "365", "-extfile", "ext", "-out", "server.crt")
         self.ca, self.other_ca = (os.path.join(directory, n) for n in ("ca.crt", "other.crt"))
@@ -72,14 +76,17 @@ class BootServer:
                 self.end_headers()
                 self.wfile.write(body or b"")
 
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            address_family = family
+
+        self.http = Server((host, 0), Handler)
         self.http.daemon_threads = True
         self.http.handle_error = lambda *args: None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain, os.path.join(directory, "server.key"))
         self.http.socket = context.wrap_socket(self.http.socket, server_side=True,
                                                do_handshake_on_connect=False)
-        self.url = f"https://10.0.2.2:{self.http.server_address[1]}"
+        self.url = f"https://{f'[{guest}]' if v6 else guest}:{self.http.server_address[1]}"
         self.thread = threading.Thread(target=self.http.serve_forever, daemon=True)
         self.thread.start()
 
@@ -183,6 +190,20 @@ class Firmware(TestCase):
             vm.type("m")
             vm.wait_for(r"iPXE command line", 5)
 
+    def test_a_network_card_that_the_record_does_not_name(self):
+        """After a repair the card is another one: it is told, and used."""
+        image = self.medium("usb")
+        with Vm(nic="virtio-net-pci,romfile=,mac=52:54:00:99:99:99", memory=256,
+                extra=["-bios", OVMF, *self.usb(image)]) as vm:
+            vm.wait_for(rf"no interface has the address {MAC}", 30)
+            vm.wait_for(r"STAGE1 of n1\.example", 20)
+        self.assertEqual(self.server.requests[0][1]["mac"], "52:54:00:99:99:99")
+
+    def test_no_network_card_at_all(self):
+        with Vm(nic=None, memory=256, extra=["-bios", OVMF, *self.usb(self.medium("usb"))]) as vm:
+            vm.wait_for(r"\[B01\] No network interface was found", 30)
+            vm.wait_for(r"next try in 15000 ms", 5)
+
     def test_iso_as_a_cd_with_a_static_address(self):
         image = self.medium("iso", ipv4="10.0.2.77/24,10.0.2.2,10.0.2.3")
         with self.boot("-drive", f"if=none,id=cd,media=cdrom,format=raw,readonly=on,file={image}", "-device",
@@ -191,6 +212,15 @@ class Firmware(TestCase):
             vm.wait_for(r'plnode\.txt : \d+ bytes "/etc/planetbox/plnode\.txt mode=600 mkdir=-1"', 5)
         self.assert_asked()
         self.assertEqual(self.server.requests[0][1]["ip"], "10.0.2.77")
+
+    def test_a_network_without_ipv4(self):
+        server = BootServer(self.dir, v6=True)
+        self.addCleanup(server.close)
+        server.files = dict(self.server.files)
+        image = self.medium("usb", ca=server.ca, server=server.url, ipv6="fec0::55/64,fec0::2")
+        with self.boot(*self.usb(image), user_net="ipv4=off,ipv6=on") as vm:
+            vm.wait_for(r"STAGE1 of n1\.example", 60)
+        self.assertEqual(server.requests[0][1]["key"], KEY)
 
     def test_iso_copied_to_a_stick(self):
         with self.boot(*self.usb(self.medium("iso"))) as vm:
@@ -230,8 +260,8 @@ class Central(TestCase):
     def adm(self, *args):
         return self.ok("bootadm", "--state", self.state, *args)
 
-    def boot(self, image, memory=512):
-        return Vm(nic=f"virtio-net-pci,romfile=,mac={MAC}", memory=memory,
+    def boot(self, image, memory=512, rtc=None):
+        return Vm(nic=f"virtio-net-pci,romfile=,mac={MAC}", memory=memory, rtc=rtc,
                   extra=["-bios", OVMF, *Firmware.usb(image)])
 
     def test_from_the_medium_to_linux_by_bootd(self):
@@ -246,6 +276,16 @@ class Central(TestCase):
             line = vm.wait_for(r"CMDLINE .*\n", 5).group()
         self.assertIn(f"epoxy.stage2=https://10.0.2.2:{self.port}/v1/boot/n1.example/", line)
         self.assertIn(MAC, self.adm("show", "n1.example"))
+
+    def test_a_machine_whose_clock_is_wrong(self):
+        """A dead battery's 2003 does not matter; a clock beyond the certificate's life is named."""
+        self.adm("add", "n1.example")
+        self.ok("media", "usb", "n1.example", "--state", self.state, "-o", self.path("out"))
+        image = self.path("out/n1.example.usb.img")
+        with self.boot(image, memory=256, rtc="2003-01-01T00:00:00") as vm:
+            vm.wait_for(r"planetbox: running the boot script", 45)
+        with self.boot(image, memory=256, rtc="2040-01-01T00:00:00") as vm:
+            vm.wait_for(r"\[B06\] The certificate of the server is not valid at this time", 45)
 
     def test_the_medium_of_a_deleted_node_and_a_replaced_key(self):
         self.adm("add", "n1.example")
