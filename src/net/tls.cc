@@ -51,9 +51,10 @@ constexpr int kCiphersWithRsaExchange[] = {
     0,
 };
 
+// x25519 first: see src/crypto/mbedtls_config.h for what it costs here.
 constexpr uint16_t kGroups[] = {
-    MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
     MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
+    MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
     MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1,
     MBEDTLS_SSL_IANA_TLS_GROUP_NONE,
 };
