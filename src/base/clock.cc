@@ -39,15 +39,27 @@ static std::optional<int> digits(std::string_view text, size_t at, size_t count)
     return value;
 }
 
-// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, as std::chrono counts them.
-static std::optional<WallTime> from_parts(int year, int month, int day, int hour, int minute,
-                                          int second) {
+// Seconds from 1970-01-01 to a time of the proleptic Gregorian calendar.
+static std::optional<Seconds> from_parts(int year, int month, int day, int hour, int minute,
+                                         int second) {
     using namespace std::chrono;
     year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
                         std::chrono::day(static_cast<unsigned>(day))};
     if (!date.ok() || hour > 23 || minute > 59 || second > 60) return std::nullopt;
-    return WallTime(sys_days(date).time_since_epoch() + hours(hour) + minutes(minute) +
-                    seconds(second));
+    return seconds(sys_days(date).time_since_epoch()) + hours(hour) + minutes(minute) +
+           seconds(second);
+}
+
+// "Z" or "+hh:mm".
+static std::optional<Seconds> zone_offset(std::string_view zone) {
+    if (zone == "Z" || zone == "z") return Seconds(0);
+    auto hour = digits(zone, 1, 2), minute = digits(zone, 4, 2);
+    if (zone.size() != 6 || !hour || !minute || zone[3] != ':' || *hour > 23 || *minute > 59)
+        return std::nullopt;
+    Seconds offset = std::chrono::hours(*hour) + std::chrono::minutes(*minute);
+    if (zone[0] == '+') return offset;
+    if (zone[0] == '-') return -offset;
+    return std::nullopt;
 }
 
 std::optional<WallTime> parse_rfc3339(std::string_view text) {
@@ -61,20 +73,18 @@ std::optional<WallTime> parse_rfc3339(std::string_view text) {
     auto time = from_parts(*year, *month, *day, *hour, *minute, *second);
     if (!time) return std::nullopt;
     size_t at = 19;
+    int64_t nanos = 0;
     if (at < text.size() && text[at] == '.') {
-        int64_t scale = 100'000'000, nanos = 0;
+        int64_t scale = 100'000'000;
         for (++at; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, scale /= 10)
             nanos += (text[at] - '0') * scale;
-        *time += std::chrono::nanoseconds(nanos);
+        if (at == 20) return std::nullopt;
     }
-    std::string_view zone = text.substr(at);
-    if (zone == "Z" || zone == "z") return time;
-    auto zone_hour = digits(zone, 1, 2), zone_minute = digits(zone, 4, 2);
-    if (zone.size() != 6 || !zone_hour || !zone_minute || zone[3] != ':') return std::nullopt;
-    auto offset = std::chrono::hours(*zone_hour) + std::chrono::minutes(*zone_minute);
-    if (zone[0] == '+') return *time - offset;
-    if (zone[0] == '-') return *time + offset;
-    return std::nullopt;
+    auto offset = zone_offset(text.substr(at));
+    if (!offset) return std::nullopt;
+    WallTime whole = from_unix_seconds((*time - *offset).count());
+    if (whole == WallTime::max() || whole == WallTime::min()) return whole;
+    return whole + std::chrono::nanoseconds(nanos);
 }
 
 static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -88,19 +98,22 @@ std::string http_date(WallTime time) {
 }
 
 std::optional<WallTime> parse_http_date(std::string_view text) {
-    if (text.size() != 29 || !text.ends_with(" GMT")) return std::nullopt;
+    if (text.size() != 29 || !text.ends_with(" GMT") || text.substr(3, 2) != ", " ||
+        text[7] != ' ' || text[11] != ' ' || text[16] != ' ' || text[19] != ':' || text[22] != ':')
+        return std::nullopt;
     auto day = digits(text, 5, 2), year = digits(text, 12, 4), hour = digits(text, 17, 2);
     auto minute = digits(text, 20, 2), second = digits(text, 23, 2);
     if (!day || !year || !hour || !minute || !second) return std::nullopt;
     for (int month = 0; month < 12; ++month)
         if (text.substr(8, 3) == kMonths[month])
-            return from_parts(*year, month + 1, *day, *hour, *minute, *second);
+            if (auto time = from_parts(*year, month + 1, *day, *hour, *minute, *second))
+                return from_unix_seconds(time->count());
     return std::nullopt;
 }
 
 static std::optional<double> unit_nanos(std::string_view unit) {
     if (unit == "ns") return 1;
-    if (unit == "us" || unit == "µs") return 1e3;
+    if (unit == "us" || unit == "µs" || unit == "μs") return 1e3;
     if (unit == "ms") return 1e6;
     if (unit == "s") return 1e9;
     if (unit == "m") return 60e9;

@@ -33,7 +33,10 @@ public:
     explicit FakeClock(int64_t unix_seconds) : wall_(Seconds(unix_seconds)), mono_(Seconds(1)) {}
     WallTime wall() const override { return wall_; }
     MonoTime mono() const override { return mono_; }
-    void advance(std::chrono::nanoseconds by) { wall_ += by; mono_ += by; }
+    void advance(std::chrono::nanoseconds by) {
+        wall_ += by;
+        mono_ += by;
+    }
     void set_wall(int64_t unix_seconds) { wall_ = WallTime(Seconds(unix_seconds)); }
 
 private:
@@ -44,7 +47,15 @@ private:
 inline int64_t unix_seconds(WallTime time) {
     return std::chrono::floor<Seconds>(time).time_since_epoch().count();
 }
-inline WallTime from_unix_seconds(int64_t seconds) { return WallTime(Seconds(seconds)); }
+// Nanoseconds in 64 bits reach from 1677 to 2262; times beyond are the first or last of these (a
+// certificate "without end" says 9999).
+inline WallTime from_unix_seconds(int64_t seconds) {
+    if (seconds > std::chrono::floor<Seconds>(WallTime::max()).time_since_epoch().count())
+        return WallTime::max();
+    if (seconds < std::chrono::ceil<Seconds>(WallTime::min()).time_since_epoch().count())
+        return WallTime::min();
+    return WallTime(Seconds(seconds));
+}
 
 // RFC 3339, UTC: "2026-11-21T10:12:30Z"; time zero prints as Go's zero time "0001-01-01T00:00:00Z"
 // because that is what ePoxy's files hold for "never".

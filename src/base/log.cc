@@ -15,17 +15,23 @@ void log_set_fd(int fd) { g_fd = fd; }
 
 static std::string_view level_name(LogLevel level) {
     switch (level) {
-        case LogLevel::kDebug: return "debug";
-        case LogLevel::kInfo: return "info";
-        case LogLevel::kWarning: return "warning";
-        case LogLevel::kError: return "error";
+        case LogLevel::kDebug:
+            return "debug";
+        case LogLevel::kInfo:
+            return "info";
+        case LogLevel::kWarning:
+            return "warning";
+        case LogLevel::kError:
+            return "error";
     }
     return "?";
 }
 
 // logfmt: quoted when it holds anything but plain characters; never longer than 2,000 bytes.
 static void append_value(std::string& out, std::string_view value, bool always_quote) {
-    std::string safe = printable(value, 2000);
+    // A backslash that was in the value is doubled, those that printable() adds are not: so `\x0A`
+    // in a log is a line feed, and a value that ends in a backslash does not eat the closing quote.
+    std::string safe = printable(replace_all(value.substr(0, 2001), "\\", "\\\\"), 2000);
     bool plain = !safe.empty() && safe.find_first_of(" =\"\\") == std::string::npos;
     if (plain && !always_quote) {
         out += safe;
@@ -59,9 +65,10 @@ void log_event(LogLevel level, std::string_view component, std::string_view mess
     auto millis = std::chrono::floor<Millis>(now).time_since_epoch().count() % 1000;
     std::string time = rfc3339(now);
     time.pop_back();
-    std::string line =
-        time + strf(".%03dZ ", static_cast<int>(millis)) + log_format(level, component, message, fields) + "\n";
-    // One write a line keeps lines of several processes whole; a failed log write has nobody to tell.
+    std::string line = time + strf(".%03dZ ", static_cast<int>(millis)) +
+                       log_format(level, component, message, fields) + "\n";
+    // One write a line keeps lines of several processes whole; a failed log write has nobody to
+    // tell.
     [[maybe_unused]] ssize_t written = ::write(g_fd, line.data(), line.size());
 }
 

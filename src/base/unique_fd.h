@@ -26,7 +26,7 @@ public:
     int get() const { return fd_; }
     [[nodiscard]] int release() { return std::exchange(fd_, -1); }
     void reset(int fd = -1) {
-        if (fd_ >= 0) {
+        if (fd_ >= 0 && fd_ != fd) {
             int saved = errno;
             ::close(fd_);
             errno = saved;
