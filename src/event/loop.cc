@@ -20,7 +20,24 @@ struct Loop::Watch {
 };
 
 Loop::Loop(const Clock& clock) : clock_(clock) {}
-Loop::~Loop() = default;
+
+// What a handler holds may unwatch and cancel when it is destroyed: take everything out of the
+// tables first, one by one.
+Loop::~Loop() {
+    auto timers = std::move(timers_);
+    auto callbacks = std::move(end_of_turn_);
+    auto signals = std::move(signals_);
+    timers_.clear();
+    timer_deadlines_.clear();
+    end_of_turn_.clear();
+    signals_.clear();
+    for (size_t i = 0; i < watches_.size(); ++i) auto gone = std::move(watches_[i]);
+    timers.clear();
+    callbacks.clear();
+    signals.clear();
+    auto retired = std::move(retired_);
+    retired_.clear();
+}
 
 Result<std::unique_ptr<Loop>> Loop::create(const Clock& clock) {
     std::unique_ptr<Loop> loop(new Loop(clock));
@@ -65,7 +82,9 @@ void Loop::unwatch(int fd) {
 
 Loop::TimerId Loop::after(std::chrono::nanoseconds delay, Callback callback) {
     TimerId id = next_timer_++;
-    MonoTime deadline = clock_.mono() + delay;
+    MonoTime now = clock_.mono();
+    if (delay < std::chrono::nanoseconds(0)) delay = std::chrono::nanoseconds(0);
+    MonoTime deadline = delay < MonoTime::max() - now ? now + delay : MonoTime::max();
     timers_.emplace(std::pair(deadline, id), std::move(callback));
     timer_deadlines_.emplace(id, deadline);
     return id;
@@ -104,17 +123,19 @@ void Loop::on_signal_ready() {
 }
 
 Status Loop::on_child(pid_t pid, ChildHandler handler) {
-    int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-    if (pidfd < 0) return fail_errno(strf("pidfd_open %d", pid));
-    fcntl(pidfd, F_SETFD, FD_CLOEXEC);
-    return watch(pidfd, EPOLLIN, [this, pid, pidfd, handler = std::move(handler)](uint32_t) {
+    // Shared, because a std::function must be copyable; closed with the handler, whenever that
+    // goes.
+    auto pidfd = std::make_shared<UniqueFd>(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    if (!pidfd->ok()) return fail_errno(strf("pidfd_open %d", pid));
+    int fd = pidfd->get();
+    return watch(fd, EPOLLIN, [this, pid, pidfd, handler = std::move(handler)](uint32_t) {
         int status = 0;
         pid_t reaped = waitpid(pid, &status, WNOHANG);
         if (reaped == 0) return;
         ChildHandler ended = handler;  // the watch goes before the handler runs
-        unwatch(pidfd);
-        ::close(pidfd);
-        ended(reaped == pid ? status : 0);
+        unwatch(pidfd->get());
+        pidfd->reset();
+        ended(reaped == pid ? status : W_EXITCODE(255, 0));
     });
 }
 
@@ -132,8 +153,10 @@ int Loop::sleep_millis(std::chrono::nanoseconds limit) const {
 
 void Loop::run_due_timers() {
     MonoTime now = clock_.mono();
+    TimerId first_new = next_timer_;
     while (!timers_.empty() && timers_.begin()->first.first <= now) {
         auto first = timers_.begin();
+        if (first->first.second >= first_new) return;
         Callback callback = std::move(first->second);
         timer_deadlines_.erase(first->first.second);
         timers_.erase(first);
@@ -145,25 +168,29 @@ void Loop::run_end_of_turn() {
     std::vector<Callback> batch;
     batch.swap(end_of_turn_);
     for (Callback& callback : batch) callback();
-    retired_.clear();
 }
 
 Status Loop::turn(std::chrono::nanoseconds limit) {
     epoll_event events[256];
     int count = epoll_wait(epoll_.get(), events, 256, sleep_millis(limit));
     if (count < 0 && errno != EINTR) return fail_errno("epoll_wait");
+    ++depth_;
     for (int i = 0; i < count; ++i) {
         auto* watch = static_cast<Watch*>(events[i].data.ptr);
         if (watch->live) watch->handler(events[i].events);
     }
     run_due_timers();
     run_end_of_turn();
+    if (--depth_ == 0) {
+        auto retired = std::move(retired_);  // freeing one may retire another
+        retired_.clear();
+    }
     return {};
 }
 
 Status Loop::run() {
-    stopping_ = false;
     while (!stopping_) TRY(turn(std::chrono::hours(1)));
+    stopping_ = false;
     return {};
 }
 

@@ -4,11 +4,16 @@
 // a worker process (sys/process.h) whose end the loop reports.
 //
 // Guarantees:
-// - a handler may watch, modify and unwatch any fd, itself included; an fd that is unwatched gets no
+// - a handler may watch, modify and unwatch any fd, itself included; an fd that is unwatched gets
+// no
 //   further call, even for an event that was already fetched;
 // - at_end_of_turn() callbacks run once, after every ready fd of this turn was handled and before
 //   the loop sleeps: this is where a group commit (store/group_commit.h) belongs;
-// - timers run in order of their deadline, on the monotonic clock.
+// - timers run in order of their deadline, on the monotonic clock; one that a timer sets waits for
+// the
+//   next turn, however early it is due, so that descriptors get their turn, too;
+// - a handler may call turn() (a synchronous wait); what is unwatched inside is freed only when the
+//   outermost turn ends.
 #pragma once
 
 #include <sys/types.h>
@@ -40,7 +45,8 @@ public:
 
     const Clock& clock() const { return clock_; }
 
-    // The fd stays the caller's, who must unwatch it before closing it.
+    // The fd stays the caller's, who must unwatch it before closing it.  Watching an fd that is
+    // watched already is a bug (CHECK).
     Status watch(int fd, uint32_t events, IoHandler handler);
     Status modify(int fd, uint32_t events);
     void unwatch(int fd);
@@ -52,10 +58,11 @@ public:
 
     // Blocks the signal and delivers it as an event.  One handler a signal.
     Status on_signal(int signal_number, Callback callback);
-    // Calls back once when the child ends, and reaps it.  The child must not be reaped elsewhere.
+    // Calls back once when the child ends, and reaps it.  The child must not be reaped elsewhere
+    // (its status is then lost, and told as exit status 255).
     Status on_child(pid_t pid, ChildHandler handler);
 
-    // Runs until stop().  Fails only if epoll itself does.
+    // Runs until stop(), also one that was called before.  Fails only if epoll itself does.
     Status run();
     // One turn: waits at most `limit` for something to do.  For tests and for synchronous waits.
     Status turn(std::chrono::nanoseconds limit);
@@ -72,13 +79,14 @@ private:
     const Clock& clock_;
     UniqueFd epoll_;
     UniqueFd signal_fd_;
-    std::vector<std::unique_ptr<Watch>> watches_;   // index = fd
-    std::vector<std::unique_ptr<Watch>> retired_;   // freed at the end of the turn
+    std::vector<std::unique_ptr<Watch>> watches_;  // index = fd
+    std::vector<std::unique_ptr<Watch>> retired_;  // freed at the end of the turn
     std::map<std::pair<MonoTime, TimerId>, Callback> timers_;
     std::unordered_map<TimerId, MonoTime> timer_deadlines_;
     std::vector<Callback> end_of_turn_;
     std::map<int, Callback> signals_;
     TimerId next_timer_ = 1;
+    int depth_ = 0;  // of nested turns
     bool stopping_ = false;
 };
 
