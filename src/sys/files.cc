@@ -18,7 +18,7 @@ Result<UniqueFd> open_file(const std::string& path, int flags, mode_t mode, int 
 
 Result<std::string> read_fd(int fd, size_t limit) {
     std::string out;
-    struct stat info {};
+    struct stat info{};
     if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0)
         out.reserve(std::min(limit, static_cast<size_t>(info.st_size)) + 1);
     char buffer[65536];
@@ -56,11 +56,14 @@ static Status sync_dir(const std::string& path) {
 
 Status write_file_atomic(const std::string& path, std::string_view data, mode_t mode) {
     std::string temporary = strf("%s.tmp.%d", path.c_str(), static_cast<int>(::getpid()));
+    // One that a crash left behind may have another mode, or be a link.
+    ::unlink(temporary.c_str());
     auto write_temporary = [&]() -> Status {
-        UniqueFd fd = TRY(open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
-        if (::fchmod(fd.get(), mode) < 0) return fail_errno(temporary);
-        TRY_CONTEXT(write_all(fd.get(), data), temporary);
-        if (::fsync(fd.get()) < 0) return fail_errno(temporary);
+        UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        if (!fd.ok()) return fail_errno(path);
+        TRY_CONTEXT(write_all(fd.get(), data), path);
+        if (::fchmod(fd.get(), mode) < 0) return fail_errno(path);
+        if (::fsync(fd.get()) < 0) return fail_errno(path);
         if (::rename(temporary.c_str(), path.c_str()) < 0) return fail_errno(path);
         return {};
     };
@@ -74,7 +77,10 @@ Status write_file_atomic(const std::string& path, std::string_view data, mode_t 
 
 Status write_existing(const std::string& path, std::string_view data, int dirfd) {
     UniqueFd fd = TRY(open_file(path, O_WRONLY, 0, dirfd));
-    if (::write(fd.get(), data.data(), data.size()) < 0) return fail_errno(path);
+    ssize_t count = ::write(fd.get(), data.data(), data.size());
+    if (count < 0) return fail_errno(path);
+    if (static_cast<size_t>(count) != data.size())
+        return fail(Code::kIo, str_cat(path, ": took only a part of what was written"));
     return {};
 }
 
@@ -84,11 +90,11 @@ Status make_dirs(const std::string& path, mode_t mode) {
         std::string part = path.substr(0, at);
         if (::mkdir(part.c_str(), mode) == 0 || errno == EEXIST) continue;
         int err = errno;
-        struct stat info {};
+        struct stat info{};
         if (::stat(part.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) continue;
         return fail(sys_error(part, err));
     }
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) < 0) return fail_errno(path);
     if (!S_ISDIR(info.st_mode)) return fail(sys_error(path, ENOTDIR));
     return {};
@@ -129,11 +135,14 @@ Result<std::vector<std::string>> list_dir(const std::string& path) {
     DIR* dir = ::opendir(path.c_str());
     if (!dir) return fail_errno(path);
     std::vector<std::string> names;
+    errno = 0;
     while (dirent* entry = ::readdir(dir)) {
         std::string name = entry->d_name;
         if (name != "." && name != "..") names.push_back(std::move(name));
     }
+    int err = errno;
     ::closedir(dir);
+    if (err) return fail(sys_error(path, err));
     std::sort(names.begin(), names.end());
     return names;
 }

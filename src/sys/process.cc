@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,7 +18,8 @@ namespace planetbox {
 
 namespace {
 
-// What the child writes when a step fails; `step` points into the parent's own image (fork shares it).
+// What the child writes when a step fails; `step` points into the parent's own image (fork shares
+// it).
 struct ChildFailure {
     const char* step;
     int err;
@@ -48,35 +50,45 @@ Result<std::string> find_program(const SpawnOptions& options) {
     if (name.find('/') != std::string::npos) return name;
     for (std::string_view dir : split(path_variable(options), ':')) {
         std::string candidate = str_cat(dir.empty() ? "." : dir, "/", name);
-        if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+        struct stat info{};
+        if (::access(candidate.c_str(), X_OK) == 0 && ::stat(candidate.c_str(), &info) == 0 &&
+            S_ISREG(info.st_mode))
+            return candidate;
     }
     return fail(Code::kNotFound,
                 strf("exec: \"%s\": executable file not found in $PATH", name.c_str()));
 }
 
-const char* place_fd(int ours, int theirs) {
-    if (ours == theirs) return ::fcntl(ours, F_SETFD, 0) < 0 ? "fcntl" : nullptr;
-    return ::dup2(ours, theirs) < 0 ? "dup2" : nullptr;
+// A number to place may be another's source: all sources go out of the way first.  They are CLOEXEC
+// there; dup2() clears that.
+constexpr int kHighFd = 100;
+
+const char* place_fds(std::pair<int, int>* fds, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+        fds[i].first = ::fcntl(fds[i].first, F_DUPFD_CLOEXEC, kHighFd);
+        if (fds[i].first < 0) return "fcntl";
+    }
+    for (size_t i = 0; i < count; ++i)
+        if (::dup2(fds[i].first, fds[i].second) < 0) return "dup2";
+    return nullptr;
 }
 
-const char* set_up_child(const SpawnOptions& options) {
+const char* set_up_child(const SpawnOptions& options, std::pair<int, int>* fds, size_t fd_count,
+                         pid_t parent) {
     if (options.new_session && ::setsid() < 0) return "setsid";
-    if (options.die_with_parent && ::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return "prctl";
-    if (options.stdin_fd >= 0) {
-        if (const char* step = place_fd(options.stdin_fd, 0)) return step;
-    } else {
-        int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (null >= 0 && ::dup2(null, 0) < 0) return "dup2";
+    if (options.die_with_parent) {
+        if (::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return "prctl";
+        if (::getppid() != parent) ::_exit(127);  // it died before that
     }
-    if (options.stdout_fd >= 0)
-        if (const char* step = place_fd(options.stdout_fd, 1)) return step;
-    if (options.stderr_fd >= 0)
-        if (const char* step = place_fd(options.stderr_fd, 2)) return step;
-    for (auto [ours, theirs] : options.extra_fds)
-        if (const char* step = place_fd(ours, theirs)) return step;
+    if (options.stdin_fd < 0) {
+        int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (null > 0 && ::dup2(null, 0) < 0) return "dup2";
+        if (null == 0) ::fcntl(0, F_SETFD, 0);
+    }
+    if (const char* step = place_fds(fds, fd_count)) return step;
     if (!options.cwd.empty() && ::chdir(options.cwd.c_str()) < 0) return "chdir";
     for (int signal_number = 1; signal_number < NSIG; ++signal_number) {
-        struct sigaction action {};
+        struct sigaction action{};
         action.sa_handler = SIG_DFL;
         ::sigaction(signal_number, &action, nullptr);
     }
@@ -86,9 +98,22 @@ const char* set_up_child(const SpawnOptions& options) {
     return options.in_child ? options.in_child() : nullptr;
 }
 
-[[noreturn]] void run_child(const SpawnOptions& options, const char* program, char* const* argv,
-                            char* const* env, int report_fd) {
-    const char* step = set_up_child(options);
+std::vector<std::pair<int, int>> wanted_fds(const SpawnOptions& options) {
+    std::vector<std::pair<int, int>> fds;
+    if (options.stdin_fd >= 0) fds.emplace_back(options.stdin_fd, 0);
+    if (options.stdout_fd >= 0) fds.emplace_back(options.stdout_fd, 1);
+    if (options.stderr_fd >= 0) fds.emplace_back(options.stderr_fd, 2);
+    for (auto [ours, theirs] : options.extra_fds) {
+        CHECK(theirs < kHighFd);
+        fds.emplace_back(ours, theirs);
+    }
+    return fds;
+}
+
+[[noreturn]] void run_child(const SpawnOptions& options, std::vector<std::pair<int, int>>& fds,
+                            pid_t parent, const char* program, char* const* argv, char* const* env,
+                            int report_fd) {
+    const char* step = set_up_child(options, fds.data(), fds.size(), parent);
     if (!step) {
         ::execve(program, argv, env);
         step = "exec";
@@ -111,12 +136,16 @@ Result<pid_t> spawn(const SpawnOptions& options) {
     if (::pipe2(pipe_fds, O_CLOEXEC) < 0) return fail_errno("pipe2");
     UniqueFd report_read(pipe_fds[0]), report_write(pipe_fds[1]);
     // Keep the report pipe clear of the numbers that the child's own fds are placed on.
-    int high = ::fcntl(report_write.get(), F_DUPFD_CLOEXEC, 100);
-    if (high >= 0) report_write.reset(high);
+    int high = ::fcntl(report_write.get(), F_DUPFD_CLOEXEC, kHighFd);
+    if (high < 0) return fail_errno("fcntl");
+    report_write.reset(high);
 
+    std::vector<std::pair<int, int>> fds = wanted_fds(options);
+    pid_t parent = ::getpid();
     pid_t pid = ::fork();
     if (pid < 0) return fail_errno("fork");
-    if (pid == 0) run_child(options, program.c_str(), argv.data(), env, report_write.get());
+    if (pid == 0)
+        run_child(options, fds, parent, program.c_str(), argv.data(), env, report_write.get());
 
     report_write.reset();
     ChildFailure failure{};
@@ -125,7 +154,8 @@ Result<pid_t> spawn(const SpawnOptions& options) {
         count = ::read(report_read.get(), &failure, sizeof failure);
     } while (count < 0 && errno == EINTR);
     if (count != static_cast<ssize_t>(sizeof failure)) return pid;  // end of file: exec happened
-    ::waitpid(pid, nullptr, 0);
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
     return fail(sys_error(str_cat(failure.step, " ", options.argv[0]), failure.err));
 }
 
@@ -137,8 +167,8 @@ std::string describe_wait_status(int wait_status) {
 
 namespace {
 
-// Feeds input and collects output until the pipe's end, the limit or the deadline.  Returns false on
-// the deadline.
+// Feeds input and collects output until the pipe's end, the limit or the deadline.  Returns false
+// on the deadline.
 Result<bool> exchange(UniqueFd& to_child, std::string_view input, int from_child, size_t limit,
                       MonoTime deadline, const Clock& clock, std::string& output) {
     for (;;) {
@@ -170,13 +200,15 @@ Result<bool> exchange(UniqueFd& to_child, std::string_view input, int from_child
 bool reap(pid_t pid, bool kill_now, MonoTime deadline, const Clock& clock, int* status) {
     bool killed = false;
     for (;;) {
-        if (!killed && (kill_now || clock.mono() >= deadline)) {
+        if (kill_now && !killed) {
             ::kill(-pid, SIGKILL);
             killed = true;
         }
         pid_t done = ::waitpid(pid, status, killed ? 0 : WNOHANG);
         if (done == pid || (done < 0 && errno != EINTR)) return killed;
-        ::poll(nullptr, 0, 2);
+        kill_now =
+            clock.mono() >= deadline;  // after the look: who has ended in time, has ended in time
+        if (!kill_now) ::poll(nullptr, 0, 2);
     }
 }
 
@@ -196,7 +228,7 @@ Result<Finished> run_program(SpawnOptions options, Millis deadline, size_t limit
     options.new_session = true;
 
     // A program that closes its stdin must not end this one.
-    struct sigaction ignore {}, before {};
+    struct sigaction ignore{}, before{};
     ignore.sa_handler = SIG_IGN;
     ::sigaction(SIGPIPE, &ignore, &before);
     RealClock clock;
