@@ -61,11 +61,13 @@ Status shut_down_into_it() {
         if (status == 0) return {};
         return fail(Code::kIo, str_cat(program, " -r now: ", describe_wait_status(status)));
     }
+    ask_init_for_kexec();
     return leave_kernel(Leave::kKexec);
 }
 
 Status start(bool sync_first) {
     if (sync_first) ::sync();
+    ask_init_for_kexec();
     return leave_kernel(Leave::kKexec);
 }
 

@@ -19,7 +19,7 @@ namespace {
 constexpr int kFailuresUntilRescue = 3;
 constexpr Seconds kReminder{600};  // the longest silence
 constexpr double kGiveUpSeconds = 6 * 3600;
-constexpr Millis kStageLimit{7 * 3600 * 1000};  // bootclient itself gives up after six hours
+constexpr Millis kStageLimit{6 * 3600 * 1000};
 constexpr Millis kHelpLimit{45'000};
 constexpr int kRefusalsUntilReboot = 5;
 
@@ -176,7 +176,7 @@ void Machine::ready_clock() {
 // Runs one of our own applets to its end while the loop turns.
 bool Machine::run_help(std::vector<std::string> argv) {
     bool ended = false, good = false;
-    std::string name = join(argv, " ");
+    help_.topic = argv[0] == "bootclient" ? "clock" : "rescue";
     Status started = help_.start(std::move(argv), kHelpLimit, [&](int status) {
         ended = true;
         good = status == 0;
@@ -201,7 +201,10 @@ void Machine::run_stage() {
     if (stage.empty())
         return failed(kFailConfig, "the kernel's command line names no epoxy.stage1, 2 or 3");
     console_.step(stage, failures_ == 0 ? "starting" : strf("attempt %d", failures_ + 1));
-    std::vector<std::string> argv = {"bootclient", str_cat("-action=epoxy.", stage)};
+    job_.topic = stage;
+    // Its own way of giving up, a reboot on the spot, would cut off who is logged in.
+    std::vector<std::string> argv = {"bootclient", str_cat("-action=epoxy.", stage),
+                                     "-give-up-after=1000h"};
     if (stage == "stage1") argv.push_back("-add-kargs");
     Status started =
         job_.start(std::move(argv), kStageLimit, [this](int status) { stage_ended(status); });

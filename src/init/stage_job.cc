@@ -5,6 +5,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "base/strings.h"
 #include "sys/process.h"
 #include "wire/failure_code.h"
@@ -14,6 +16,7 @@ namespace planetbox {
 namespace {
 
 constexpr size_t kMaxLine = 2000;
+constexpr std::string_view kOwnPrefix = "bootclient: ";
 
 bool is_word_char(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -71,7 +74,7 @@ Status StageJob::start(std::vector<std::string> argv, Millis limit, Done done) {
     });
     deadline_ = loop_.after(limit, [this] {
         deadline_ = 0;
-        console_.step("boot", "no end in sight; stopping this attempt");
+        console_.step(topic, "no end in sight; stopping this attempt");
         kill();
     });
     return loop_.watch(output_.get(), EPOLLIN, [this](uint32_t) { on_output(); });
@@ -92,20 +95,27 @@ void StageJob::on_output() {
             output_.reset();
             return;
         }
-        std::string_view bytes(buffer, static_cast<size_t>(count));
-        console_.raw(bytes);
-        for (char c : bytes) {
-            if (c != '\n' && c != '\r') {
-                if (partial_.size() < kMaxLine) partial_ += c;
-                continue;
-            }
-            take_line(partial_);
-            partial_.clear();
-        }
+        take({buffer, static_cast<size_t>(count)});
     }
 }
 
-void StageJob::take_line(std::string_view line) {
+void StageJob::take(std::string_view bytes) {
+    for (char c : bytes) {
+        if (c != '\n' && c != '\r' && partial_.size() < kMaxLine) {
+            partial_ += c;
+            continue;
+        }
+        bool ends = c == '\n' || c == '\r';
+        std::string line = std::exchange(partial_, ends ? "" : std::string(1, c));
+        take_line(line, ends ? c : '\n');
+    }
+}
+
+void StageJob::take_line(std::string_view line, char end) {
+    if (line.starts_with(kOwnPrefix))
+        console_.step(topic, line.substr(kOwnPrefix.size()));
+    else
+        console_.raw(str_cat(line, std::string_view(&end, 1)));
     line = trim(line);
     if (line.empty()) return;
     last_line_ = line;
@@ -118,7 +128,7 @@ void StageJob::take_line(std::string_view line) {
 // A grandchild may hold the pipe open for ever, so the program's own end is what counts.
 void StageJob::maybe_done() {
     if (!ended_) return;
-    take_line(partial_);
+    if (!partial_.empty()) take_line(std::exchange(partial_, ""), '\n');
     if (output_.ok()) loop_.unwatch(output_.get());
     output_.reset();
     loop_.cancel(deadline_);

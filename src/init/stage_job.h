@@ -1,5 +1,6 @@
 // One run of a program whose output is shown on the console and listened to: bootclient at its
-// stages.
+// stages.  Its own lines ("bootclient: …") are shown as steps of the machine, with the time; what
+// the commands of an action print is shown as it is.
 //
 // The last failure code in its output ("… B05 …") is remembered, so that the console, the retry and
 // the rescue know why it failed.
@@ -30,6 +31,9 @@ public:
     // Called, from the loop, for each try of the program that failed.
     std::function<void(std::string_view code)> on_failure;
 
+    // What the lines are shown under: "stage2".
+    std::string topic = "boot";
+
     // argv[0] is one of our own applets.  After `limit` its session is killed.
     Status start(std::vector<std::string> argv, Millis limit, Done done);
     bool running() const { return pid_ != 0; }
@@ -41,7 +45,8 @@ public:
 
 private:
     void on_output();
-    void take_line(std::string_view line);
+    void take(std::string_view bytes);
+    void take_line(std::string_view line, char end);
     void maybe_done();
 
     Loop& loop_;
