@@ -1,8 +1,10 @@
 #include "boot/storage_service.h"
 
+#include "base/log.h"
 #include "base/strings.h"
 #include "boot/file_answer.h"
 #include "boot/route.h"
+#include "crypto/hash.h"
 #include "net/file_response.h"
 #include "sys/files.h"
 
@@ -13,6 +15,20 @@ constexpr size_t kMaxAction = 1 << 20;
 
 HttpResponse not_found(std::string_view what) {
     return HttpResponse::text(404, str_cat(what, "\n"));
+}
+
+bool is_action_name(std::string_view name) {
+    return name.ends_with(".ipxe") || name.ends_with(".json");
+}
+
+// Nothing on the node's side vouches for an action but this connection, so a damaged one must not
+// leave; kernel and initramfs are checked by whoever starts them.
+HttpResponse damaged_action(const ImageFile& file) {
+    const std::string place = str_cat(file.version, "/", file.image, "/", file.name);
+    log_error("bootd", "an action on disk is not what was imported; not served", {{"file", place}});
+    return HttpResponse::text(
+        500, str_cat(place, " on the boot server is not what was imported (SHA-256); see there: ",
+                     "bootadm image check\n"));
 }
 
 std::string storage_url(const std::string& base, std::string_view version, std::string_view image,
@@ -79,8 +95,8 @@ Result<HttpResponse> StorageService::from_image(const HttpRequest& request, cons
     if (!image)
         return not_found(str_cat("image version ", place.version, " has no image '",
                                  printable(place.image, 64), "'"));
-    const bool is_action = place.file.ends_with(".ipxe") || place.file.ends_with(".json");
-    if (is_action && !request.tls) return not_found("actions are served over HTTPS only");
+    if (is_action_name(place.file) && !request.tls)
+        return not_found("actions are served over HTTPS only");
     if (const ImageFile* file = image->file(place.file)) return from_file(request, *file, base);
     const bool bootable = image->file(kKernelFile) && image->file(kInitramfsFile);
     if (!bootable || !is_generated_action(place.file))
@@ -93,11 +109,14 @@ Result<HttpResponse> StorageService::from_image(const HttpRequest& request, cons
 Result<HttpResponse> StorageService::from_file(const HttpRequest& request, const ImageFile& file,
                                                const std::string& base) {
     UniqueFd fd = TRY(images_.open(file));
-    const bool action = file.name.ends_with(".json") && uint64_t(file.size) <= kMaxAction;
+    const bool action = is_action_name(file.name) && uint64_t(file.size) <= kMaxAction;
     if (!action)
         return serve_file(request, std::move(fd),
                           {file.sha256, WallTime(), std::string(content_type_of(file.name))});
-    const std::string text = TRY(read_fd(fd.get(), kMaxAction));
+    std::string text = TRY(read_fd(fd.get(), kMaxAction));
+    if (sha256_hex(text) != file.sha256) return damaged_action(file);
+    if (!file.name.ends_with(".json"))
+        return text_answer(request, std::move(text), content_type_of(file.name));
     std::string filled =
         fill_action_hashes(text, [&](std::string_view url) { return hash_of_url(url, base); });
     return text_answer(request, std::move(filled), content_type_of(file.name));
