@@ -61,8 +61,7 @@ bool is_own_kexec(const std::vector<std::string>& words, const std::vector<std::
     if (words.empty() || base_name(words[0]) != "kexec") return false;
     std::string path = find_program(words[0], env);
     if (path.empty()) return true;
-    struct stat theirs {
-    }, ours{};
+    struct stat theirs{}, ours{};
     return ::stat(path.c_str(), &theirs) == 0 && ::stat("/proc/self/exe", &ours) == 0 &&
            theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
 }

@@ -50,7 +50,7 @@ Result<UniqueFd> seal(UniqueFd fd) {
 }
 
 Result<uint64_t> file_size(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) < 0) return fail_errno(path);
     return static_cast<uint64_t>(info.st_size);
 }

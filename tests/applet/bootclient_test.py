@@ -439,6 +439,43 @@ class Trust(Client):
         self.assertFalse(os.path.exists(self.path("made")))
 
 
+class Clock(Client):
+    """Only cases in which the clock is right already: nothing here may set this machine's."""
+
+    def set_clock(self, *options):
+        return self.planetbox(*self.arguments("--set-clock", *options), env=self.environment())
+
+    def test_clock_that_agrees_with_the_server_is_left_alone(self):
+        self.server.route("/_ah/health", (200, {}, b"ok"))
+        result = self.set_clock()
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("agrees with the boot server", result.stderr)
+        self.assertEqual([r.path for r in self.server.asked()], ["/_ah/health"])
+
+    def test_an_expired_certificate_of_the_pinned_ca_may_tell_the_time(self):
+        """Else a dead battery clock could never be mended: nothing is valid in 2003."""
+        old = PKI["ours"].server("clock", start="20200101000000Z", end="20200201000000Z")
+        other = ScriptServer(self, tls=old)
+        self.kargs["epoxy.stage2"] = other.url + STAGE
+        result = self.set_clock()
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("agrees with the boot server", result.stderr)
+
+    def test_nobody_else_may_tell_it(self):
+        self.ca = PKI["theirs"].ca
+        result = self.set_clock()
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("the clock is left alone", result.stderr)
+        self.assertEqual(self.server.asked(), [])
+        self.ca = PKI["ours"].ca
+        for url in (f"https://127.0.0.1:{refused_port()}/x", "http://127.0.0.1/x", "file:///x"):
+            with self.subTest(url=url):
+                self.kargs = {"epoxy.stage2": url}
+                result = self.set_clock()
+                self.assertEqual(result.returncode, 1)
+                self.assertIn("the clock is left alone", result.stderr)
+
+
 class Retrying(Client):
     def test_tries_again_and_reports_each_time(self):
         once = {"v1": {"commands": ["false"]}}
