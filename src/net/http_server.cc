@@ -1,5 +1,6 @@
 #include "net/http_server.h"
 
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 
@@ -204,7 +205,16 @@ void HttpServer::State::sweep() {
     MonoTime now = loop.clock().mono();
     for (size_t i = connections.size(); i-- > 0;)
         if (i < connections.size()) connections[i]->check_deadline(now);
+    give_memory_back();
     if (!connections.empty()) schedule_sweep();
+}
+
+// After a storm the allocator would keep what a thousand TLS connections needed (60 MB).
+void HttpServer::State::give_memory_back() {
+    peak_ = std::max(peak_, connections.size());
+    if (peak_ < 128 || connections.size() > peak_ / 4) return;
+    peak_ = connections.size();
+    malloc_trim(0);
 }
 
 std::string_view HttpServer::State::date() {

@@ -58,11 +58,13 @@ private:
     void after_turn();
     void schedule_sweep();
     void sweep();
+    void give_memory_back();
 
     std::vector<HttpConnection*> resuming_;
     std::vector<std::unique_ptr<HttpConnection>> retired_;
     bool after_turn_scheduled_ = false;
     Loop::TimerId sweep_timer_ = 0;
+    size_t peak_ = 0;  // connections at once, since memory was last given back
     int64_t date_second_ = -1;
     std::string date_;
 };
