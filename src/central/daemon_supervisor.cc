@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -108,7 +109,7 @@ void DaemonSupervisor::launch(Daemon& daemon) {
     if (!pid) {
         log_error(kComponent, "cannot start a daemon",
                   {{"daemon", daemon.spec.name}, {"error", pid.error().message()}});
-        start_again_later(daemon);
+        start_again_later(daemon, false);
         return;
     }
     daemon.pid = *pid;
@@ -124,11 +125,11 @@ void DaemonSupervisor::launch(Daemon& daemon) {
               {{"daemon", daemon.spec.name}, {"pid", std::to_string(*pid)}});
 }
 
-void DaemonSupervisor::start_again_later(Daemon& daemon) {
+void DaemonSupervisor::start_again_later(Daemon& daemon, bool hopeless) {
     daemon.phase = Daemon::Phase::kWaiting;
     Millis wait = daemon.backoff.next_wait(loop_.clock().mono(), random_fraction());
-    if (!daemon.ever_ready && daemon.backoff.failures() >= limits_.start_attempts &&
-        !announced_failure_) {
+    hopeless = hopeless || daemon.backoff.failures() >= limits_.start_attempts;
+    if (!daemon.ever_ready && hopeless && !announced_failure_) {
         announced_failure_ = true;
         if (on_start_failed) on_start_failed(daemon.spec.name);
         if (stopping_) return;
@@ -155,7 +156,9 @@ void DaemonSupervisor::ended(Daemon& daemon, int wait_status) {
     log_warning(kComponent,
                 daemon.phase == Daemon::Phase::kReady ? "a daemon died" : "a daemon did not start",
                 {{"daemon", daemon.spec.name}, {"pid", std::to_string(pid)}, {"how", how}});
-    start_again_later(daemon);
+    // Every applet ends with 2 when its command line or configuration is wrong: trying the same
+    // again cannot help.
+    start_again_later(daemon, WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 2);
 }
 
 void DaemonSupervisor::notified(pid_t from, std::string_view lines) {

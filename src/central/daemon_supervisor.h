@@ -14,10 +14,10 @@
 // state has one master. Signals go through pidfds, so that none ever reaches a stranger that got a
 // dead child's number.
 //
-// A daemon that dies again and again *before it has ever been ready* is a mistake of the set-up
-// (its port is taken, its state is broken), not an accident: on_start_failed is called and the
-// owner decides to end, so that systemd and the person at the terminal see a failure instead of an
-// endless loop.
+// A daemon that dies again and again *before it has ever been ready*, or once for a wrong command
+// line, is a mistake of the set-up (its port is taken, its state is broken), not an accident:
+// on_start_failed is called and the owner decides to end, so that systemd and the person at the
+// terminal see a failure instead of an endless loop.
 //
 // Nothing here blocks.  Logs starts, deaths and their causes in words.
 #pragma once
@@ -70,7 +70,7 @@ private:
     struct Daemon;
     DaemonSupervisor(Loop& loop, DaemonSupervisorLimits limits);
     void launch(Daemon& daemon);
-    void start_again_later(Daemon& daemon);
+    void start_again_later(Daemon& daemon, bool hopeless);
     void ended(Daemon& daemon, int wait_status);
     void notified(pid_t from, std::string_view lines);
     void became_ready(Daemon& daemon);

@@ -276,6 +276,16 @@ class Supervision(UpCase):
         self.assertTrue(can_connect(self.boot_port))
         self.assertIn("signal: killed", up.output())
 
+    def test_a_daemon_that_hangs_is_replaced(self):
+        """Catches a watchdog that nobody feeds or nobody reads; takes its 30 seconds."""
+        up = self.up()
+        hanging = children_of(up.pid)[0]
+        os.kill(hanging, signal.SIGSTOP)
+        up.wait_for_line("its watchdog fell silent", 45)
+        wait_for(lambda: up.output().count("a daemon is ready") == 2, 10)
+        self.assertFalse(alive(hanging))
+        self.assertTrue(can_connect(self.boot_port))
+
     def test_children_die_with_it_and_the_next_one_starts(self):
         up = self.up()
         child = children_of(up.pid)[0]
@@ -319,6 +329,14 @@ class Supervision(UpCase):
         complaint = self.refused("up", "--state", self.state, "--boot-port", free_port())
         self.assertIn(f"(pid {up.pid}) runs on this state", complaint)
         self.assertTrue(can_connect(self.boot_port))
+
+    def test_a_mistake_in_bootd_s_own_file_is_not_tried_again(self):
+        self.up().stop()
+        self.write("state/bootd.conf", "no-such-option = 1\n")
+        result = self.planetbox("up", "--state", self.state)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("bootd.conf: line 1: there is no option 'no-such-option'", result.stderr)
+        self.assertEqual(result.stderr.count("a daemon did not start"), 1)
 
     def test_a_daemon_that_cannot_start_ends_it(self):
         with socket.socket() as taken:
