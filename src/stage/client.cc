@@ -56,7 +56,8 @@ int64_t uptime_seconds() {
 
 BootClient::BootClient(ClientOptions options, Kargs kargs, Waiter& waiter, ClientHooks hooks)
     : options_(std::move(options)),
-      kargs_(std::move(kargs)),
+      given_kargs_(std::move(kargs)),
+      kargs_(given_kargs_),
       waiter_(waiter),
       hooks_(std::move(hooks)) {
     HttpClientOptions http{.ca_pem = options_.ca_pem, .user_agent = "planetbox-bootclient"};
@@ -97,6 +98,8 @@ BootClient::Verdict BootClient::load_first() {
     }
     first_answer_ = *action_;
     if (!options_.add_kargs) return std::nullopt;
+    // What an earlier answer added gives way: each stage 1 makes new ids and kills the old ones.
+    kargs_ = given_kargs_;
     for (const auto& [name, value] : action_->kargs)
         if (!kargs_.emplace(name, value).second && kargs_[name] != value)
             say(str_cat("keeping ", name, " of the kernel command line; the server has another"));

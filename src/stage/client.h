@@ -86,6 +86,7 @@ private:
     void say(const std::string& text) const { hooks_.say(text); }
 
     ClientOptions options_;
+    Kargs given_kargs_;  // the kernel command line's
     Kargs kargs_;
     Waiter& waiter_;
     ClientHooks hooks_;

@@ -194,6 +194,20 @@ class Disk(FaultCase):
         self.assertIn('SHA-256', self.central.bootadm('log', self.node))
         self.boots(self.node)
 
+    def test_node_that_tries_again_uses_the_ids_of_its_last_stage1(self):
+        """Catches: ids of the first answer kept, which the next stage 1 has killed: reports are lost."""
+        path = self.on_disk('initramfs')
+        good = read(path)
+        overwrite(path, good[:-1])
+        os.makedirs(self.path('got'))
+        client = self.start_program(*self.client(self.node, '--retry-interval', '1s'))
+        wait_for(lambda: len(self.codes(self.node)) >= 2, PATIENCE, 'two failures in the log', every=0.2)
+        overwrite(path, good)
+        wait_for(lambda: not client.running(), PATIENCE, 'the client is done')
+        self.assertEqual(client.process.returncode, 0, client.output())
+        self.assertNotIn('not delivered', client.output())
+        self.assertIn('online', self.central.bootadm('list', self.node))
+
     def test_kernel_and_initramfs_swapped_are_B09(self):
         """Catches: hashes looked up by content instead of by the name of the file."""
         one, two, aside = self.on_disk('vmlinuz'), self.on_disk('initramfs'), self.path('aside')
