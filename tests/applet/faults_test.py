@@ -66,7 +66,10 @@ class FaultCase(TestCase):
     # --- central ---
 
     def host(self, name, *options):
-        self.central.bootadm('add', name, *(options or ('--ipv4', '127.0.0.1')))
+        """A record whose every stage is the tests' own action, never one that bootd makes: those kexec."""
+        action = '/v1/storage/{{VERSION}}/planetbox/copy.json'
+        self.central.bootadm('add', name, *(options or ('--ipv4', '127.0.0.1')), '--boot-stage1-json', action,
+                             '--boot-stage2', action, '--boot-stage3', action)
         return name
 
     def image(self, version='1', *options, server=None, **more):
@@ -79,10 +82,10 @@ class FaultCase(TestCase):
         action['v1'].update(more)
         self.write('k', self.kernel)
         self.write('i', self.initramfs)
-        self.write('stage1to2.json', json.dumps(action, indent=4))
+        self.write('copy.json', json.dumps(action, indent=4))
         self.central.bootadm('image', 'add', '--version', version, '--kernel', self.path('k'),
                              '--initramfs', self.path('i'), '--file',
-                             f"stage1to2.json={self.path('stage1to2.json')}", '--activate', *options)
+                             f"copy.json={self.path('copy.json')}", '--activate', *options)
 
     def on_disk(self, name, version='1'):
         return os.path.join(self.central.state, 'images', version, 'planetbox', name)
@@ -216,7 +219,7 @@ class Disk(FaultCase):
 
     def test_damaged_action_is_not_served(self):
         """Catches: an action read from disk and believed; its commands run as root on the node."""
-        path, evil = self.on_disk('stage1to2.json'), self.path('got', 'evil')
+        path, evil = self.on_disk('copy.json'), self.path('got', 'evil')
         good = read(path)
         changes = damages(len(good))
         changes['another command'] = lambda data: data.replace(
@@ -247,7 +250,7 @@ class Disk(FaultCase):
 
     def test_missing_file_is_told(self):
         """Catches: a hang or a made-up action where a file of the image is gone."""
-        for name in ('stage1to2.json', 'vmlinuz'):
+        for name in ('copy.json', 'vmlinuz'):
             with self.subTest(name):
                 os.rename(self.on_disk(name), self.path('aside'))
                 self.refuses(self.node, 'B10')
@@ -271,7 +274,7 @@ class Versions(FaultCase):
         new = self.kernel, self.initramfs = os.urandom(310_000), os.urandom(210_000)
         self.image('2')
         self.boots(node)
-        fetched = self.write('action.json', self.central.get('/v1/storage/latest/planetbox/stage1to2.json'))
+        fetched = self.write('action.json', self.central.get('/v1/storage/latest/planetbox/copy.json'))
         self.assertEqual(self.central.bootadm('image', 'rollback'), 'active 1\n')
         self.kernel, self.initramfs = old
         self.boots(node)
