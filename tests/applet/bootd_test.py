@@ -276,8 +276,8 @@ class ShortLives(BootTestCase):
         ids = self.stage1(HOST)
         self.assertEqual(self.post(ids['epoxy.stage2']).status, 200)
         wait_for(lambda: self.post(ids['epoxy.stage2']).status == 403, 5, 'the id expires')
-        self.assertIn('stage2 refused: the id has expired; the machine must start again at stage 1',
-                      self.log_details(HOST))
+        words = 'stage2 refused: the id has expired; the machine must start again at stage 1'
+        wait_for(lambda: words in self.log_details(HOST), 5, 'the reason in the log')
 
 
 class Version6(BootTestCase):
