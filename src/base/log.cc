@@ -27,8 +27,22 @@ static std::string_view level_name(LogLevel level) {
     return "?";
 }
 
+// What most values are: nothing in them needs a look at UTF-8, quotes or backslashes.
+static bool is_simple(std::string_view value) {
+    if (value.empty() || value.size() > 2000) return false;
+    for (unsigned char c : value)
+        if (c < '!' || c > '~' || c == '=' || c == '"' || c == '\\') return false;
+    return true;
+}
+
 // logfmt: quoted when it holds anything but plain characters; never longer than 2,000 bytes.
 static void append_value(std::string& out, std::string_view value, bool always_quote) {
+    if (is_simple(value)) {
+        if (always_quote) out += '"';
+        out += value;
+        if (always_quote) out += '"';
+        return;
+    }
     // A backslash that was in the value is doubled, those that printable() adds are not: so `\x0A`
     // in a log is a line feed, and a value that ends in a backslash does not eat the closing quote.
     std::string safe = printable(replace_all(value.substr(0, 2001), "\\", "\\\\"), 2000);

@@ -135,6 +135,12 @@ std::string printable(std::string_view text, size_t limit) {
     bool cut = text.size() > limit;
     if (cut) text = text.substr(0, limit);
     while (!text.empty()) {
+        // Runs of plain ASCII, which most text is, go in one piece.
+        size_t plain = 0;
+        while (plain < text.size() && text[plain] >= 0x20 && text[plain] < 0x7F) ++plain;
+        out.append(text.substr(0, plain));
+        text.remove_prefix(plain);
+        if (text.empty()) break;
         size_t length = utf8_length(text);
         unsigned char first = static_cast<unsigned char>(text[0]);
         // C1 control characters (U+0080..U+009F) drive some terminals too.

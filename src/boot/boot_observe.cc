@@ -51,19 +51,19 @@ void BootService::count_stage1(const std::string& hostname) {
 }
 
 void BootService::count_request(Kind kind, const HttpExchange& exchange) {
-    const std::string code = strf("%d", exchange.status);
     const int key = int(kind) * 1000 + exchange.status;
     auto found = route_series_.find(key);
     if (found == route_series_.end()) {
-        const std::string name(route_name(kind));
-        const RouteSeries series{metrics_.request_duration.with({name, code}),
-                                 metrics_.sent_bytes.with({name})};
+        const std::string name(route_name(kind)), code = std::to_string(exchange.status);
+        RouteSeries series{metrics_.request_duration.with({name, code}),
+                           metrics_.sent_bytes.with({name}), std::nullopt};
+        if (kind == Kind::kStage1Ipxe) series.stage1 = metrics_.stage1_duration.with({code});
         found = route_series_.emplace(key, series).first;
     }
     const double seconds = double(exchange.duration.count()) / 1000;
     found->second.duration.observe(seconds);
     found->second.sent_bytes.add(double(exchange.bytes_sent));
-    if (kind == Kind::kStage1Ipxe) metrics_.stage1_duration.observe({code}, seconds);
+    if (found->second.stage1) found->second.stage1->observe(seconds);
 }
 
 void BootService::observe(const HttpExchange& exchange) {
@@ -77,9 +77,9 @@ void BootService::observe(const HttpExchange& exchange) {
               {"method", printable(exchange.request.method, 16)},
               {"route", std::string(route_name(route.kind))},
               {"host", printable(route.hostname, 64)},
-              {"status", strf("%d", exchange.status)},
-              {"bytes", strf("%llu", static_cast<unsigned long long>(exchange.bytes_sent))},
-              {"ms", strf("%lld", static_cast<long long>(exchange.duration.count()))},
+              {"status", std::to_string(exchange.status)},
+              {"bytes", std::to_string(exchange.bytes_sent)},
+              {"ms", std::to_string(exchange.duration.count())},
               {"completed", exchange.completed ? "yes" : "no"}});
 }
 

@@ -13,6 +13,8 @@ using Kind = BootRoute::Kind;
 constexpr std::string_view kWrongHost = "Caller cannot access host\n";
 constexpr std::string_view kWrongId = "Given session ID does not match host record\n";
 
+constexpr Millis kSameMoment{1};
+
 struct HostPort {
     std::string_view host, port;
 };
@@ -104,8 +106,12 @@ std::string BootService::base_url(const HttpRequest& request) const {
     return url;
 }
 
-// Drops what other processes may have changed.
+// Drops what other processes may have changed.  A look costs system calls, so requests of the same
+// moment share one: whoever changed the state cannot have asked since.
 Status BootService::refresh() {
+    const MonoTime mono = loop_.clock().mono();
+    if (data_version_ >= 0 && mono - refreshed_ < kSameMoment) return {};
+    refreshed_ = mono;
     const int64_t version = TRY(store_.data_version());
     if (version == data_version_) return {};
     hosts_.clear();

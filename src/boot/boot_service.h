@@ -122,6 +122,7 @@ private:
     GroupCommit commits_;
 
     int64_t data_version_ = -1;
+    MonoTime refreshed_{};  // when the state was last looked at
     std::unordered_map<std::string, EntryPtr> hosts_;
     std::vector<ExtensionRecord> extension_table_;
     // Whose downloads come from an address; "" when several hosts share it.
@@ -134,6 +135,7 @@ private:
     struct RouteSeries {
         Histogram::Handle duration;
         Counter::Handle sent_bytes;
+        std::optional<Histogram::Handle> stage1;
     };
     std::unordered_map<int, RouteSeries> route_series_;               // by route and status
     std::unordered_map<std::string, Counter::Handle> stage1_series_;  // by host

@@ -88,18 +88,33 @@ Result<int64_t> BootStore::revoke_sessions(std::optional<int64_t> node_id) {
     return db_.changes();
 }
 
+Status BootStore::insert_event(int64_t node_id, int64_t seq, const BootEvent& event) {
+    Statement add =
+        TRY(db_.prepare("INSERT INTO boot_event (node_id, seq, at_ms, kind, address, detail, code) "
+                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
+    TRY(add.bind_all(node_id, seq, event.at_ms, event.kind, event.address, event.detail,
+                     event.code));
+    return add.run();
+}
+
+Result<int64_t> BootStore::last_event(int64_t node_id) {
+    Statement row =
+        TRY(db_.prepare("SELECT seq FROM boot_event WHERE node_id = ? ORDER BY seq DESC LIMIT 1"));
+    TRY(row.bind(1, node_id));
+    return TRY(row.step()) ? row.int64(0) : 0;
+}
+
 Status BootStore::add_event(int64_t node_id, const BootEvent& event) {
-    int64_t seq = 0;
-    {
-        Statement add = TRY(
-            db_.prepare("INSERT INTO boot_event (node_id, seq, at_ms, kind, address, detail, code) "
-                        "VALUES (?1, coalesce((SELECT seq FROM boot_event WHERE node_id = ?1 "
-                        "ORDER BY seq DESC LIMIT 1), 0) + 1, ?2, ?3, ?4, ?5, ?6) RETURNING seq"));
-        TRY(add.bind_all(node_id, event.at_ms, event.kind, event.address, event.detail,
-                         event.code));
-        if (TRY(add.step())) seq = add.int64(0);
-        TRY(add.run());
+    // The number is remembered; when another process has taken it meanwhile, it is looked up.
+    const auto known = last_seq_.find(node_id);
+    int64_t seq = (known != last_seq_.end() ? known->second : TRY(last_event(node_id))) + 1;
+    Status added = insert_event(node_id, seq, event);
+    if (!added && added.error().code() == Code::kExists) {
+        seq = TRY(last_event(node_id)) + 1;
+        added = insert_event(node_id, seq, event);
     }
+    TRY(std::move(added));
+    last_seq_[node_id] = seq;
     if (seq % 16 != 0 || seq <= kEventsKept) return {};
     Statement prune = TRY(db_.prepare("DELETE FROM boot_event WHERE node_id = ?1 AND seq <= ?2"));
     TRY(prune.bind_all(node_id, seq - kEventsKept));

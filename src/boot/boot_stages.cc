@@ -36,8 +36,9 @@ std::string_view stage_of(Kind kind) {
     }
 }
 
-// A Linux that asks for stage 1 is what stage 2 is, a small system that checks what it starts: it goes on
-// to stage 3 at once, which saves a slow machine a kexec.  (stage1to2.json is for sequences that want one.)
+// A Linux that asks for stage 1 is what stage 2 is, a small system that checks what it starts: it
+// goes on to stage 3 at once, which saves a slow machine a kexec.  (stage1to2.json is for sequences
+// that want one.)
 std::string_view built_in_action(std::string_view stage, bool rescue) {
     if (stage == "stage1.ipxe") return rescue ? "rescue.ipxe" : "stage1to2.ipxe";
     if (stage == "stage1.json") return rescue ? "rescue.json" : "stage2to3.json";

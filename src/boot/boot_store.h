@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "boot/host.h"
@@ -115,7 +116,11 @@ public:
     Result<std::vector<ExtensionRecord>> list_extensions();
 
 private:
+    Status insert_event(int64_t node_id, int64_t seq, const BootEvent& event);
+    Result<int64_t> last_event(int64_t node_id);
+
     Database& db_;
+    std::unordered_map<int64_t, int64_t> last_seq_;  // of the log of a node; others may be further
 };
 
 // A node key as plnode.txt holds it: 32 random bytes in base64url, 43 characters, safe in a query.

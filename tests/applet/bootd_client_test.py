@@ -24,7 +24,9 @@ class WholeBoot(BootTestCase):
         self.kernel = os.urandom(200_000)
         self.write('k', self.kernel)
         self.write('i', b'initramfs')
-        self.adm('add', HOST, '--update')
+        image = '/v1/storage/{{VERSION}}/planetbox/'
+        self.adm('add', HOST, '--update', '--boot-stage1-json', image + 'stage1to2.json', '--boot-stage2',
+                 image + 'stage2to3.json', '--boot-stage3', image + 'stage3post.json')
         self.key = self.adm('key', HOST).strip()
         self.write('plnode.txt', f'NODE_KEY="{self.key}"\nHOST_NAME="n1"\nDOMAIN_NAME="example.org"\n')
         names = ('epoxy.stage2', 'epoxy.stage3', 'epoxy.report')
