@@ -54,7 +54,8 @@ struct DaemonSupervisor::Daemon {
     UniqueFd pidfd;
     Loop::TimerId timer = 0;  // start again, not ready in time, or watchdog
     bool ever_ready = false;
-    std::string killed_because;  // by us; empty: it died by itself
+    bool feeds_watchdog = false;  // since this start
+    std::string killed_because;   // by us; empty: it died by itself
 
     void signal(int number) const {
         if (pidfd.ok()) ::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0);
@@ -92,6 +93,7 @@ void DaemonSupervisor::start() {
 void DaemonSupervisor::launch(Daemon& daemon) {
     daemon.timer = 0;
     daemon.killed_because.clear();
+    daemon.feeds_watchdog = false;
     daemon.backoff.started(loop_.clock().mono());
     SpawnOptions options;
     options.argv = daemon.spec.argv;
@@ -166,9 +168,13 @@ void DaemonSupervisor::notified(pid_t from, std::string_view lines) {
                               [from](const auto& daemon) { return daemon->pid == from; });
     if (found == daemons_.end()) return;
     Daemon& daemon = **found;
-    if (daemon.phase == Daemon::Phase::kStarting && notification_has(lines, "READY=1"))
-        became_ready(daemon);
-    if (daemon.phase == Daemon::Phase::kReady && notification_has(lines, "WATCHDOG=1"))
+    // Only who has pinged once is held to it, be it before it was ready.
+    const bool pinged = notification_has(lines, "WATCHDOG=1");
+    daemon.feeds_watchdog = daemon.feeds_watchdog || pinged;
+    const bool now_ready =
+        daemon.phase == Daemon::Phase::kStarting && notification_has(lines, "READY=1");
+    if (now_ready) became_ready(daemon);
+    if (daemon.phase == Daemon::Phase::kReady && daemon.feeds_watchdog && (pinged || now_ready))
         arm_watchdog(daemon);
 }
 
@@ -186,7 +192,6 @@ void DaemonSupervisor::became_ready(Daemon& daemon) {
     if (on_all_ready) on_all_ready();
 }
 
-// Only who has pinged once is held to it.
 void DaemonSupervisor::arm_watchdog(Daemon& daemon) {
     loop_.cancel(daemon.timer);
     daemon.timer = loop_.after(limits_.watchdog, [this, &daemon] {
