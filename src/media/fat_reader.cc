@@ -17,19 +17,24 @@ std::string_view slice(std::string_view bytes, uint64_t offset, uint64_t size) {
     return bytes.substr(size_t(offset), size_t(std::min<uint64_t>(size, bytes.size() - offset)));
 }
 
+// Names are shown on terminals: what is not printable ASCII shows as '?'.
+char shown(uint64_t unit) { return unit >= ' ' && unit < 0x7f ? char(unit) : '?'; }
+
 std::string short_to_name(std::string_view entry) {
     std::string base(trim(entry.substr(0, 8))), extension(trim(entry.substr(8, 3)));
-    return extension.empty() ? base : base + "." + extension;
+    std::string name = extension.empty() ? base : base + "." + extension;
+    for (char& c : name) c = shown(uint8_t(c));
+    return name;
 }
 
-// Up to 13 characters of a long name; anything beyond ASCII shows as '?'.
+// Up to 13 characters of a long name.
 std::string long_part(std::string_view entry) {
     constexpr size_t kPlaces[13] = {1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30};
     std::string out;
     for (size_t place : kPlaces) {
         uint64_t unit = get_le(entry, place, 2);
         if (unit == 0 || unit == 0xffff) break;
-        out += unit < 0x80 ? char(unit) : '?';
+        out += shown(unit);
     }
     return out;
 }

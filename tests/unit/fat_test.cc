@@ -144,3 +144,17 @@ TEST_CASE("a loop and a dangling cluster are told, not followed") {
         CHECK_FALSE(reader->read("plnode.txt", 1 << 20));
     }
 }
+
+TEST_CASE("a name on the image cannot send escape sequences to a terminal") {
+    FatSpec spec = basic();
+    spec.files = {{"AAAA.TXT", "x"}, {"a longer name", "y"}};
+    std::string bytes = must(spec);
+    bytes.replace(bytes.find("AAAA    TXT"), 2, "\x1b[");
+    bytes.replace(bytes.find(std::string("l\0o\0n\0g", 7)), 1, "\x1b");
+    auto reader = FatReader::open(bytes);
+    REQUIRE(reader);
+    auto list = reader->list();
+    REQUIRE(list);
+    for (const FatReader::Entry& entry : *list)
+        for (char c : entry.path) CHECK(c >= ' ');
+}
