@@ -98,8 +98,8 @@ public:
     // For applets that replace a Go program: also takes -name value, -name=value and -flag=false,
     // the last of several wins, and an environment variable NAME (upper case, '.' and '-' become
     // '_') stands in for an option that is not given.
-    // Without `environment` that last part is left out: epoxy_client, for one, has no such variables,
-    // and words of the kernel command line become the environment of process 1.
+    // Without `environment` that last part is left out: epoxy_client, for one, has no such
+    // variables, and words of the kernel command line become the environment of process 1.
     Options& go_style(bool environment = true);
 
     // Adds --config FILE: lines `long-name = value`, [subcommand] sections; the command line wins.

@@ -121,7 +121,7 @@ void show_progress(std::string_view what) {
 // Standard output goes to systemd's journal: it says so by device and inode.
 bool stdout_is_journal() {
     const char* stream = getenv("JOURNAL_STREAM");
-    struct stat info {};
+    struct stat info{};
     if (!stream || ::fstat(1, &info) < 0) return false;
     return strf("%ju:%ju", uintmax_t(info.st_dev), uintmax_t(info.st_ino)) == stream;
 }

@@ -19,8 +19,8 @@ inline std::string_view as_text(ByteView bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-std::string hex(ByteView bytes);                              // lower case
-std::optional<std::string> unhex(std::string_view text);      // either case, even length
+std::string hex(ByteView bytes);                          // lower case
+std::optional<std::string> unhex(std::string_view text);  // either case, even length
 
 // RFC 4648: base64 with padding; base64url without.  Decoding is strict (no spaces, right padding,
 // zero trailing bits) and returns nullopt otherwise.

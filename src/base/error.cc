@@ -11,18 +11,30 @@ namespace planetbox {
 
 std::string_view code_name(Code code) {
     switch (code) {
-        case Code::kInvalid: return "invalid";
-        case Code::kNotFound: return "not_found";
-        case Code::kExists: return "exists";
-        case Code::kDenied: return "denied";
-        case Code::kExpired: return "expired";
-        case Code::kConflict: return "conflict";
-        case Code::kTooLarge: return "too_large";
-        case Code::kTimeout: return "timeout";
-        case Code::kUnavailable: return "unavailable";
-        case Code::kUnsupported: return "unsupported";
-        case Code::kIo: return "io";
-        case Code::kProtocol: return "protocol";
+        case Code::kInvalid:
+            return "invalid";
+        case Code::kNotFound:
+            return "not_found";
+        case Code::kExists:
+            return "exists";
+        case Code::kDenied:
+            return "denied";
+        case Code::kExpired:
+            return "expired";
+        case Code::kConflict:
+            return "conflict";
+        case Code::kTooLarge:
+            return "too_large";
+        case Code::kTimeout:
+            return "timeout";
+        case Code::kUnavailable:
+            return "unavailable";
+        case Code::kUnsupported:
+            return "unsupported";
+        case Code::kIo:
+            return "io";
+        case Code::kProtocol:
+            return "protocol";
     }
     return "unknown";
 }
@@ -37,12 +49,17 @@ Error Error::context(std::string_view what) && {
 
 static Code code_of_errno(int err) {
     switch (err) {
-        case ENOENT: return Code::kNotFound;
-        case EEXIST: return Code::kExists;
+        case ENOENT:
+            return Code::kNotFound;
+        case EEXIST:
+            return Code::kExists;
         case EACCES:
-        case EPERM: return Code::kDenied;
-        case ETIMEDOUT: return Code::kTimeout;
-        default: return Code::kIo;
+        case EPERM:
+            return Code::kDenied;
+        case ETIMEDOUT:
+            return Code::kTimeout;
+        default:
+            return Code::kIo;
     }
 }
 

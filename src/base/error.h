@@ -43,7 +43,8 @@ public:
         errno_ = value;
         return std::move(*this);
     }
-    // A number whose meaning the function that returned the error documents (net/http_client.h); 0 = none.
+    // A number whose meaning the function that returned the error documents (net/http_client.h); 0
+    // = none.
     int detail() const { return detail_; }
     Error with_detail(int value) && {
         detail_ = value;

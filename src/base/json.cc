@@ -80,13 +80,20 @@ std::optional<bool> Value::as_bool() const {
 std::string_view Value::type_name() const {
     if (!raw_) return "nothing";
     switch (yyjson_get_type(cast(raw_))) {
-        case YYJSON_TYPE_NULL: return "null";
-        case YYJSON_TYPE_BOOL: return "bool";
-        case YYJSON_TYPE_NUM: return "number";
-        case YYJSON_TYPE_STR: return "string";
-        case YYJSON_TYPE_ARR: return "array";
-        case YYJSON_TYPE_OBJ: return "object";
-        default: return "nothing";
+        case YYJSON_TYPE_NULL:
+            return "null";
+        case YYJSON_TYPE_BOOL:
+            return "bool";
+        case YYJSON_TYPE_NUM:
+            return "number";
+        case YYJSON_TYPE_STR:
+            return "string";
+        case YYJSON_TYPE_ARR:
+            return "array";
+        case YYJSON_TYPE_OBJ:
+            return "object";
+        default:
+            return "nothing";
     }
 }
 
@@ -128,8 +135,8 @@ static bool too_deep(std::string_view text) {
 
 Result<Document> parse(std::string_view text, size_t limit) {
     if (text.size() > limit)
-        return fail(Code::kTooLarge, strf("JSON text of %zu bytes; at most %zu are read",
-                                          text.size(), limit));
+        return fail(Code::kTooLarge,
+                    strf("JSON text of %zu bytes; at most %zu are read", text.size(), limit));
     if (too_deep(text)) return fail(Code::kInvalid, strf("JSON nested deeper than %d", kMaxDepth));
     yyjson_read_err error{};
     yyjson_doc* doc = yyjson_read_opts(const_cast<char*>(text.data()), text.size(),
@@ -204,12 +211,23 @@ static void append_string(std::string& out, std::string_view value) {
         out.append(value.substr(plain, i - plain));
         plain = i + 1;
         switch (c) {
-            case '"': out += "\\\""; break;
-            case '\\': out += "\\\\"; break;
-            case '\n': out += "\\n"; break;
-            case '\r': out += "\\r"; break;
-            case '\t': out += "\\t"; break;
-            default: out += strf("\\u%04x", c);
+            case '"':
+                out += "\\\"";
+                break;
+            case '\\':
+                out += "\\\\";
+                break;
+            case '\n':
+                out += "\\n";
+                break;
+            case '\r':
+                out += "\\r";
+                break;
+            case '\t':
+                out += "\\t";
+                break;
+            default:
+                out += strf("\\u%04x", c);
         }
     }
     out.append(value.substr(plain));

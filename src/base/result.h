@@ -43,18 +43,18 @@ inline std::unexpected<Error> fail_errno(std::string_view what) {
     ((expression) ? (void)0 : ::planetbox::check_failed(#expression, __FILE__, __LINE__))
 #endif
 
-#define TRY(expression)                                                                \
-    ({                                                                                 \
-        auto try_result_ = (expression);                                               \
-        if (!try_result_) [[unlikely]]                                                 \
-            return std::unexpected(std::move(try_result_).error());                    \
-        std::move(try_result_).value();                                                \
+#define TRY(expression)                                             \
+    ({                                                              \
+        auto try_result_ = (expression);                            \
+        if (!try_result_) [[unlikely]]                              \
+            return std::unexpected(std::move(try_result_).error()); \
+        std::move(try_result_).value();                             \
     })
 
-#define TRY_CONTEXT(expression, what)                                                  \
-    ({                                                                                 \
-        auto try_result_ = (expression);                                               \
-        if (!try_result_) [[unlikely]]                                                 \
-            return std::unexpected(std::move(try_result_).error().context(what));      \
-        std::move(try_result_).value();                                                \
+#define TRY_CONTEXT(expression, what)                                             \
+    ({                                                                            \
+        auto try_result_ = (expression);                                          \
+        if (!try_result_) [[unlikely]]                                            \
+            return std::unexpected(std::move(try_result_).error().context(what)); \
+        std::move(try_result_).value();                                           \
     })

@@ -45,7 +45,7 @@ Status refuse_foreign_directory(const StateDir& state) {
 Status ensure_dir(const std::string& path, mode_t mode, std::vector<std::string>* repaired) {
     if (::mkdir(path.c_str(), mode) == 0) return {};
     if (errno != EEXIST) return fail_errno(path);
-    struct stat info {};
+    struct stat info{};
     if (::lstat(path.c_str(), &info) < 0) return fail_errno(path);
     // images/ and cache/ are often links to a larger disk; keys never are.
     if (S_ISLNK(info.st_mode) && (mode & 0007) != 0 && ::stat(path.c_str(), &info) < 0)
@@ -62,7 +62,7 @@ Status ensure_dir(const std::string& path, mode_t mode, std::vector<std::string>
 }
 
 Status narrow_secret(const std::string& path, std::vector<std::string>* repaired) {
-    struct stat info {};
+    struct stat info{};
     if (::lstat(path.c_str(), &info) < 0) return errno == ENOENT ? Status{} : fail_errno(path);
     if ((info.st_mode & 0077) == 0 || !S_ISREG(info.st_mode)) return {};
     if (::chmod(path.c_str(), 0600) < 0) return fail_errno(path);
@@ -75,7 +75,7 @@ Status narrow_secret(const std::string& path, std::vector<std::string>* repaired
 }
 
 struct flock whole_file_lock() {
-    struct flock lock {};
+    struct flock lock{};
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
     return lock;
@@ -115,7 +115,7 @@ Status prepare_state_dir(const StateDir& state, std::vector<std::string>* repair
 }
 
 Result<ActAsOwner> ActAsOwner::of(const StateDir& state) {
-    struct stat info {};
+    struct stat info{};
     if (::geteuid() != 0 || ::stat(state.path().c_str(), &info) < 0 || info.st_uid == 0)
         return ActAsOwner(false);
     if (::setegid(info.st_gid) < 0) return fail_errno("act as the owner of the state");

@@ -1,8 +1,10 @@
-// The fleet's certificate authority (DESIGN §7): one RSA root, and server certificates of two kinds.
+// The fleet's certificate authority (DESIGN §7): one RSA root, and server certificates of two
+// kinds.
 //
 // Why RSA at the root: stock iPXE offers no ECDSA signature at all, so its whole chain must be RSA.
-// RSA certificates are valid from 2000-01-01: iPXE checks dates against an RTC that may have lost its
-// battery, and an early start extends nobody's trust.  ECDSA ones start 48 h before their issue.
+// RSA certificates are valid from 2000-01-01: iPXE checks dates against an RTC that may have lost
+// its battery, and an early start extends nobody's trust.  ECDSA ones start 48 h before their
+// issue.
 #pragma once
 
 #include <string>

@@ -21,7 +21,7 @@
 namespace planetbox {
 
 struct FatFile {
-    std::string path;       // "EFI/BOOT/BOOTX64.EFI"; directories are made as needed
+    std::string path;  // "EFI/BOOT/BOOTX64.EFI"; directories are made as needed
     std::string_view data;
     bool copy = true;  // false: the image shares the data, which must outlive it
 };

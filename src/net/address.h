@@ -14,11 +14,11 @@
 
 namespace planetbox {
 
-// An IPv4 or IPv6 address without a port.  ::ffff:a.b.c.d is folded to IPv4 when parsed or taken from
-// a socket, so that two ways of writing one peer compare equal.
+// An IPv4 or IPv6 address without a port.  ::ffff:a.b.c.d is folded to IPv4 when parsed or taken
+// from a socket, so that two ways of writing one peer compare equal.
 class IpAddress {
 public:
-    IpAddress() = default;  // 0.0.0.0
+    IpAddress() = default;                                         // 0.0.0.0
     static std::optional<IpAddress> parse(std::string_view text);  // "10.0.0.1", "2001:db8::1"
     static IpAddress from_sockaddr(const sockaddr* address);
     bool is_v4() const { return v4_; }
@@ -42,8 +42,8 @@ struct Endpoint {
 // "10.0.0.1:443", "[::]:443", ":443" (all addresses, v6 dual stack), "443".
 Result<Endpoint> parse_endpoint(std::string_view text);
 
-// A listening TCP socket: non-blocking, CLOEXEC, SO_REUSEADDR, and SO_REUSEPORT when asked.  "::" also
-// takes IPv4.
+// A listening TCP socket: non-blocking, CLOEXEC, SO_REUSEADDR, and SO_REUSEPORT when asked.  "::"
+// also takes IPv4.
 Result<UniqueFd> listen_tcp(const Endpoint& endpoint, int backlog, bool reuse_port = false);
 uint16_t local_port(int socket_fd);
 

@@ -20,7 +20,7 @@ public:
     void add(std::string name, std::string value) {
         fields_.emplace_back(std::move(name), std::move(value));
     }
-    void set(std::string_view name, std::string value);  // replaces all of that name
+    void set(std::string_view name, std::string value);                // replaces all of that name
     std::optional<std::string_view> get(std::string_view name) const;  // the first
     const std::vector<std::pair<std::string, std::string>>& all() const { return fields_; }
     void clear() { fields_.clear(); }
@@ -33,10 +33,10 @@ private:
 using FormFields = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpRequest {
-    std::string method;   // "GET"
-    std::string target;   // as sent: "/v1/boot/h/stage1.ipxe?mac=…"
-    std::string path;     // decoded, before '?'; never holds a NUL
-    std::string query;    // raw, after '?'
+    std::string method;  // "GET"
+    std::string target;  // as sent: "/v1/boot/h/stage1.ipxe?mac=…"
+    std::string path;    // decoded, before '?'; never holds a NUL
+    std::string query;   // raw, after '?'
     HttpHeaders headers;
     std::string body;
     Endpoint peer;
@@ -68,20 +68,20 @@ std::string url_encode(std::string_view text);  // keeps RFC 3986 unreserved cha
 std::optional<std::string> url_decode(std::string_view text, bool plus_is_space);
 // "a=1&b=2"; broken escapes are kInvalid; at most `max_fields`.
 Result<FormFields> parse_form(std::string_view text, size_t max_fields = 256);
-// By Content-Type: application/x-www-form-urlencoded or multipart/form-data (RFC 7578; a part with a
-// file name counts as a field).  Another type, or none, with an empty body yields no fields.
+// By Content-Type: application/x-www-form-urlencoded or multipart/form-data (RFC 7578; a part with
+// a file name counts as a field).  Another type, or none, with an empty body yields no fields.
 Result<FormFields> parse_form_body(const HttpRequest& request, size_t max_fields = 256);
 
 struct Url {
-    std::string scheme;  // "http", "https", "file"; lower case
-    std::string host;    // without brackets
-    uint16_t port = 0;   // the scheme's own when absent
+    std::string scheme;          // "http", "https", "file"; lower case
+    std::string host;            // without brackets
+    uint16_t port = 0;           // the scheme's own when absent
     std::string path_and_query;  // starts with '/'
 };
 Result<Url> parse_url(std::string_view text);
 
-// "bytes=0-499": the first range, clipped to `size`.  nullopt = no (usable) Range, send all; kInvalid =
-// 416.  Several ranges are answered with the whole file (RFC 9110 allows that).
+// "bytes=0-499": the first range, clipped to `size`.  nullopt = no (usable) Range, send all;
+// kInvalid = 416.  Several ranges are answered with the whole file (RFC 9110 allows that).
 Result<std::optional<std::pair<uint64_t, uint64_t>>> parse_range(std::string_view header,
                                                                  uint64_t size);
 

@@ -1,10 +1,12 @@
 // Writer of "newc" cpio archives: what a Linux kernel unpacks as its initramfs.
 //
-// The same calls give the same bytes: inode numbers count up, owner is root, the only time is the one
-// given.  Owns nothing but the bytes not yet taken; never blocks.  Limits: a file or a name below 4 GiB.
+// The same calls give the same bytes: inode numbers count up, owner is root, the only time is the
+// one given.  Owns nothing but the bytes not yet taken; never blocks.  Limits: a file or a name
+// below 4 GiB.
 //
-// Archives may be joined (an overlay behind a generic initramfs): the kernel skips zero bytes between
-// them, and wants an uncompressed archive to start at a multiple of four, which cpio_padding() is for.
+// Archives may be joined (an overlay behind a generic initramfs): the kernel skips zero bytes
+// between them, and wants an uncompressed archive to start at a multiple of four, which
+// cpio_padding() is for.
 #pragma once
 
 #include <sys/stat.h>
@@ -25,7 +27,8 @@ public:
     void file(std::string_view path, std::string_view data, mode_t mode = 0644);
     void symlink(std::string_view path, std::string_view target);
     void device(std::string_view path, mode_t type_and_mode, uint32_t major, uint32_t minor);
-    // A file whose bytes follow in pieces: begin, any number of data, end.  `size` is a promise (CHECK).
+    // A file whose bytes follow in pieces: begin, any number of data, end.  `size` is a promise
+    // (CHECK).
     void begin_file(std::string_view path, uint64_t size, mode_t mode = 0644);
     void file_data(std::string_view piece);
     void end_file();
@@ -40,8 +43,8 @@ private:
     void pad(size_t multiple);
 
     std::string out_;
-    uint64_t taken_ = 0;       // bytes that take() has handed out
-    uint64_t file_left_ = 0;   // bytes that begin_file() promised and file_data() has not brought
+    uint64_t taken_ = 0;      // bytes that take() has handed out
+    uint64_t file_left_ = 0;  // bytes that begin_file() promised and file_data() has not brought
     uint32_t mtime_;
     uint32_t next_inode_ = 1;
 };

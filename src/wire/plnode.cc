@@ -111,7 +111,7 @@ bool good_proxy(std::string_view v) {
 
 struct Key {
     std::string_view name;
-    std::string Plnode::*member;
+    std::string Plnode::* member;
     bool (*good)(std::string_view);
     std::string_view expected;  // for the message
     bool lower = false;
@@ -264,7 +264,7 @@ std::string with_dns(std::string text, const Plnode& node) {
 }
 
 Status set_dns(Plnode& node, const std::vector<std::string_view>& parts) {
-    std::string Plnode::*members[] = {&Plnode::ip_dns1, &Plnode::ip_dns2};
+    std::string Plnode::* members[] = {&Plnode::ip_dns1, &Plnode::ip_dns2};
     for (size_t i = 2; i < parts.size(); ++i) {
         if (!parts[i].empty() && !good_ip(parts[i]))
             return fail(Code::kInvalid,

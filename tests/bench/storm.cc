@@ -1,9 +1,11 @@
-// A boot storm: N simulated nodes, all at once, each stage1.json → stage2 → an image of the storage →
-// report, over HTTPS with the pinned CA.  Prints one JSON object with what happened.
+// A boot storm: N simulated nodes, all at once, each stage1.json → stage2 → an image of the storage
+// → report, over HTTPS with the pinned CA.  Prints one JSON object with what happened.
 //
-//     storm --url https://127.0.0.1:8443 --ca root.crt --count 1000 --image /v1/storage/v1/storm/image
+//     storm --url https://127.0.0.1:8443 --ca root.crt --count 1000 --image
+//     /v1/storage/v1/storm/image
 //
-// What it is not: the image is counted, not hashed (a real node hashes; a thousand on one core cannot).
+// What it is not: the image is counted, not hashed (a real node hashes; a thousand on one core
+// cannot).
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -32,7 +34,10 @@ class Node {
 public:
     Node(HttpClient& client, const Clock& clock, const Settings& settings, std::string host,
          std::function<void(std::string)> done)
-        : client_(client), clock_(clock), settings_(settings), host_(std::move(host)),
+        : client_(client),
+          clock_(clock),
+          settings_(settings),
+          host_(std::move(host)),
           done_(std::move(done)) {}
 
     void start() {
@@ -154,12 +159,11 @@ int main(int argc, char** argv) {
     int64_t left = settings.count;
     MonoTime begun = clock.mono();
     for (int64_t i = 0; i < settings.count; ++i) {
-        nodes.push_back(std::make_unique<Node>(client, clock, settings,
-                                               host_name(settings.hosts, i),
-                                               [&](std::string failure) {
-                                                   if (!failure.empty()) ++failures[failure];
-                                                   if (--left == 0) (*loop)->stop();
-                                               }));
+        nodes.push_back(std::make_unique<Node>(
+            client, clock, settings, host_name(settings.hosts, i), [&](std::string failure) {
+                if (!failure.empty()) ++failures[failure];
+                if (--left == 0) (*loop)->stop();
+            }));
     }
     for (auto& node : nodes) node->start();
     Status ran = (*loop)->run();

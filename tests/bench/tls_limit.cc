@@ -1,5 +1,5 @@
-// What mbedTLS's own primitives can do on this machine, one core: the ceiling of any server over it.
-// Prints one JSON object:
+// What mbedTLS's own primitives can do on this machine, one core: the ceiling of any server over
+// it. Prints one JSON object:
 //   rsa_sign_per_second, ecdsa_sign_per_second     the signature of a handshake
 //   ecdhe_x25519_per_second, ecdhe_p256_per_second  key pair + shared secret, the server's half
 //   *_handshakes_per_second                        signature + key exchange together
@@ -61,8 +61,8 @@ double ecdsa_sign_rate() {
     mbedtls_pk_context key;
     mbedtls_pk_init(&key);
     CHECK(mbedtls_pk_setup(&key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) == 0);
-    CHECK(mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key), fill_random,
-                              nullptr) == 0);
+    CHECK(mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key), fill_random, nullptr) ==
+          0);
     unsigned char hash[32] = {1}, signature[512];
     size_t length = 0;
     double result = rate([&] {
