@@ -116,7 +116,7 @@ def host_name(number):
 
 
 def add_hosts(central, count):
-    inventory = [{'hostname': host_name(i), 'ipv4': '127.0.0.1'} for i in range(count)]
+    inventory = [{'hostname': host_name(i), 'ipv4': '127.0.0.1', 'auth': 'address'} for i in range(count)]
     central.bootadm('sync', '-', input=json.dumps(inventory))
 
 
