@@ -281,6 +281,8 @@ Writer& Writer::number(double value) {
         out_ += "null";  // JSON has no infinity
         return *this;
     }
+    // "-0" would be read back as the integer 0: the sign of a zero is not kept.
+    if (value == 0) value = 0;
     char buffer[32];
     auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
     out_.append(buffer, end);
