@@ -216,11 +216,12 @@ def find_jobs(fast, fuzzing):
 
 def fuzz_command(name, fast):
     # The corpus in the tree stays as it is; what is found goes into a directory that is thrown away.
+    # One seed, so that a failure can be had again; long hunts with others are for a machine of their own.
     corpus = os.path.join(ROOT, "tests", "fuzz", "corpus", name[:-len("_fuzz")])
     script = ('set -e; found=$(mktemp -d); trap \'rm -rf "$found"\' EXIT; binary=$1; corpus=$2; '
               'seconds=$3; artifacts=$4; [ -d "$corpus" ] || { echo "no corpus $corpus"; exit 1; }; '
               '"$binary" -runs=0 -artifact_prefix="$artifacts" -rss_limit_mb=2048 "$corpus"; '
-              'if [ "$seconds" -gt 0 ]; then "$binary" -max_total_time="$seconds" -timeout=10 '
+              'if [ "$seconds" -gt 0 ]; then "$binary" -seed=1 -max_total_time="$seconds" -timeout=10 '
               '-rss_limit_mb=2048 -artifact_prefix="$artifacts" "$found" "$corpus"; fi')
     return ["bash", "-c", script, "fuzz", os.path.join(SAN, name), corpus,
             str(0 if fast else FUZZ_SECONDS), os.path.join(LOGS, name + "-")]
