@@ -170,20 +170,18 @@ def report(job, outcome, seconds, output):
 
 
 def run_all(jobs):
+    # Two virtual machines at once starve each other on two cores, so they go one at a time (one less
+    # than there are cores), beside everything else. Checks and units first: they are quick and tell most.
+    order = {"check": 0, "unit": 1, "fuzz": 2, "applet": 3, "netns": 4, "vm": 5}
+    machines = [job for job in jobs if job.kind == "vm"]
+    others = sorted((job for job in jobs if job.kind != "vm"), key=lambda job: order[job.kind])
+    lanes = max(1, JOBS - 1)
     total = Outcome()
-    # Checks and units first: they are quick and tell most. Two virtual machines at once starve
-    # each other on two cores, so those go one at a time, beside one other job.
-    order = {"check": 0, "unit": 1, "fuzz": 2, "vm": 3, "applet": 4, "netns": 5}
-    vm_turn = threading.Semaphore(max(1, JOBS - 1))
-
-    def run_one(job):
-        if job.kind != "vm":
-            return run_job(job)
-        with vm_turn:
-            return run_job(job)
-
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        for outcome in pool.map(run_one, sorted(jobs, key=lambda j: order[j.kind])):
+    with concurrent.futures.ThreadPoolExecutor(lanes) as vm_pool, \
+            concurrent.futures.ThreadPoolExecutor(lanes if machines else JOBS) as pool:
+        running_jobs = [vm_pool.submit(run_job, job) for job in machines]
+        running_jobs += [pool.submit(run_job, job) for job in others]
+        for outcome in (future.result() for future in running_jobs):
             total.passed += outcome.passed
             total.failed += outcome.failed
             total.skipped += outcome.skipped
